@@ -1,0 +1,71 @@
+# Bare `make` lists the verbs. Each verb first makes .venv from the pins (bootstrap.py), which is quick when nothing changed.
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check build sam browser bench deploy pins
+
+PORT ?= 3000
+# Which environment of samconfig.toml `make build` builds: default (arm64, for AWS) or local (for `sam local`).
+ENV ?= default
+PYTHON ?= python3
+BIN := $(CURDIR)/.venv/bin
+CHROMIUM ?= /usr/bin/chromium
+
+export PYTHONPATH := $(CURDIR)/layers/nearside:$(CURDIR)
+export SAM_CLI_TELEMETRY := 0
+export CHROMIUM
+# Where a machine forbids bytecode, SAM and moto would be compiled anew at every start.
+unexport PYTHONDONTWRITEBYTECODE
+
+# `sam build` looks for python3.13 on PATH.
+SAM := PATH="$(BIN):$$PATH" $(BIN)/sam
+BUILT := .aws-sam/$(if $(filter default,$(ENV)),build,$(ENV))
+COMPILE := $(BIN)/python -m compileall -q -f --invalidation-mode unchecked-hash
+# bootstrap.py takes a uv from PATH where it cannot install its own.
+PIN = $(or $(wildcard .uv/bin/uv),uv) pip compile --quiet --upgrade --universal --python-version 3.13 --generate-hashes \
+	--no-emit-index-url --custom-compile-command 'make pins'
+# On a machine that cannot reach a registry this starts Docker and makes the image that SAM looks for.
+LAMBDA_IMAGE := $(wildcard ../shared/lambda-image/build)
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+
+setup: ## .venv with every tool, from the pins (every verb does this first)
+	@$(PYTHON) bootstrap.py
+
+run: setup ## the local world with sample data, the API on http://localhost:3000 (PORT=3100 for another port)
+	@$(BIN)/python -m local run --port $(PORT)
+
+test: setup ## the tests that need neither Docker nor a browser, with coverage
+	$(BIN)/pytest -n auto --cov --cov-report=term:skip-covered tests/unit tests/contract tests/integration $(wildcard tests/live)
+
+check: setup ## style, types and templates
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/cfn-lint template.yaml $(wildcard stacks/*.yaml)
+	$(SAM) validate --lint
+
+build: setup ## sam build with bytecode, into .aws-sam/build (ENV=local: for this machine, into .aws-sam/local)
+	$(SAM) build --config-env $(ENV)
+	@for folder in $(BUILT)/*Function; do $(COMPILE) -s $$folder -p /var/task $$folder || exit 1; done
+	@for folder in $(BUILT)/*Layer; do $(COMPILE) -s $$folder -p /opt $$folder || exit 1; done
+
+sam: setup ## every function with every event in real containers against the local world (needs Docker)
+	@$(or $(LAMBDA_IMAGE),docker version >/dev/null || { echo "make sam: no Docker here; it needs a running one"; exit 1; })
+	$(MAKE) build ENV=local
+	$(BIN)/pytest tests/sam
+
+browser: setup ## the pages in a real browser (needs chromium)
+	@test -x "$(CHROMIUM)" || { echo "make browser: no chromium at $(CHROMIUM); install it (apt-get install chromium) or give CHROMIUM=<path>"; exit 1; }
+	$(BIN)/pytest tests/browser
+
+bench: setup ## the measured promises, each against a peer in the same run
+	$(MAKE) build ENV=local
+	@set -e; for bench in bench/*.py; do echo "== $$bench"; $(BIN)/python $$bench; done
+
+deploy: ## not there yet
+	@echo "make deploy: not there yet; deployment arrives with a later release (README, Deploy)"; exit 1
+
+pins: setup ## compile the requirements.txt files again, with the newest versions
+	$(PIN) requirements-uv.in -o requirements-uv.txt
+	$(PIN) layers/nearside/requirements.in -o layers/nearside/requirements.txt
+	$(PIN) requirements.in -o requirements.txt

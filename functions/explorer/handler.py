@@ -1,0 +1,73 @@
+"""The explorer's routes: what the bucket holds, how the places are, and the API's own description."""
+
+from functools import cache
+
+from nearside import settings, web
+from nearside.adapters import credentials
+from nearside.health import Health, health
+from nearside.listing import Cursors, Explorer, Listing, asked
+from nearside.replicas import FindsReplicas
+
+_settings = settings.load(needs=("CURSOR_KEY",))
+_credentials = credentials.of(_settings)
+
+
+@cache
+def _explorer() -> Explorer:
+    from nearside.adapters.s3 import Listings  # boto3: 200 ms that `/`, `/health` and `/docs` need not pay
+
+    return Explorer(
+        places=_settings.places,
+        home=_settings.home,
+        levels=Listings(_credentials),
+        policy=_settings.policy,
+        cursors=Cursors(_settings.cursor_key.encode()),
+    )
+
+
+@cache
+def _heads() -> FindsReplicas:
+    from nearside.adapters.heads import Heads
+
+    return Heads(_credentials)
+
+
+def _list(request: web.Request) -> Listing:
+    return _explorer().list(request.path.get("path", ""), asked(request.query), request.caller)
+
+
+def _health(request: web.Request) -> Health:
+    return health(_settings.places, _heads())
+
+
+def _endpoints(request: web.Request) -> object:
+    from nearside import openapi
+
+    return openapi.Endpoints([route.key.replace("+}", "}") for route in openapi.ROUTES])
+
+
+def _openapi(request: web.Request) -> object:
+    from nearside import openapi
+
+    return openapi.document(_settings.auth_mode)
+
+
+def _docs(request: web.Request) -> web.Page:
+    from nearside import docs, openapi
+
+    page = docs.page(openapi.document(_settings.auth_mode))
+    headers = {"content-security-policy": docs.CONTENT_SECURITY_POLICY}
+    return web.Page(page.encode(), "text/html; charset=utf-8", headers)
+
+
+handler = web.boundary(
+    {
+        "GET /": _endpoints,
+        "GET /health": _health,
+        "GET /list-bucket-content": _list,
+        "GET /list-bucket-content/{path+}": _list,
+        "GET /openapi.json": _openapi,
+        "GET /docs": _docs,
+    },
+    _settings.auth_mode,
+)

@@ -1,0 +1,35 @@
+"""Whether each place can be reached and lets us in."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from nearside.places import Place
+from nearside.replicas import Absent, Denied, Finding, FindsReplicas, Held, Question, Silent
+
+
+class Health(msgspec.Struct, frozen=True):
+    """`healthy` when every place is `up`, `degraded` when some are, `unhealthy` when none is; each place's state in
+    words (`up`, or what is wrong)."""
+
+    status: Literal["healthy", "degraded", "unhealthy"]
+    places: dict[str, str]
+
+
+def health(places: Sequence[Place], find: FindsReplicas) -> Health:
+    """Asks every place's bucket with a HEAD (an empty key is the bucket itself), in parallel."""
+    [findings] = find([Question("", None, places)])
+    states = {name: _state(finding) for name, finding in findings.items()}
+    up = [state == "up" for state in states.values()]
+    return Health("healthy" if all(up) else "degraded" if any(up) else "unhealthy", states)
+
+
+def _state(finding: Finding) -> str:
+    match finding:
+        case Held():
+            return "up"
+        case Absent():
+            return "has no such bucket"
+        case Denied(why) | Silent(why):
+            return why

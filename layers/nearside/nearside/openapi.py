@@ -1,0 +1,173 @@
+"""The API's contract: every route once, and the OpenAPI 3.1 document made from that and from the types."""
+
+import re
+from typing import Any
+
+import msgspec
+
+from nearside import __version__
+from nearside.health import Health
+from nearside.items import Batch, Failed, Item, Presigned, Presigns
+from nearside.listing import Asked, Listing
+from nearside.settings import AuthMode
+
+
+class Error(msgspec.Struct, frozen=True):
+    """What every refusal looks like: S3's code or a name, and what is wrong in words. A path that does not exist has
+    the sentence as its `error` and no `message`."""
+
+    error: str
+    message: str = ""
+
+
+class Endpoints(msgspec.Struct, frozen=True):
+    """The routes of this API, as `METHOD /path`."""
+
+    endpoints: list[str]
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """One route: API Gateway's key for it, the function that answers, and the types that go in and out; of several
+    types any one."""
+
+    key: str
+    function: str
+    summary: str
+    answer: tuple[Any, ...]
+    body: tuple[Any, ...] = ()
+    query: Any = None
+    errors: tuple[int, ...] = ()
+    media_type: str = "application/json"
+
+
+_LISTING_ERRORS = (400, 403, 404, 413)
+
+ROUTES = (
+    Route(key="GET /", function="explorer", summary="The routes of this API.", answer=(Endpoints,)),
+    Route(
+        key="GET /health",
+        function="explorer",
+        summary="Whether each place can be reached; 200 even when degraded, the body tells.",
+        answer=(Health,),
+    ),
+    Route(
+        key="GET /list-bucket-content",
+        function="explorer",
+        summary="Names at the top of the bucket; folders end with a slash.",
+        query=Asked,
+        answer=(Listing,),
+        errors=_LISTING_ERRORS,
+    ),
+    Route(
+        key="GET /list-bucket-content/{path+}",
+        function="explorer",
+        summary="Names in a folder, or the name of one object.",
+        query=Asked,
+        answer=(Listing,),
+        errors=_LISTING_ERRORS,
+    ),
+    Route(
+        key="POST /presign",
+        function="presign",
+        summary="One URL, or up to 1,000, each leading to the nearest place that has the object.",
+        body=(Item, Batch),
+        answer=(Presigned, Presigns),
+        errors=(400, 403, 404, 413),
+    ),
+    Route(
+        key="GET /openapi.json",
+        function="explorer",
+        summary="This document.",
+        answer=(dict[str, Any],),
+    ),
+    Route(
+        key="GET /docs",
+        function="explorer",
+        summary="This document as a page.",
+        answer=(str,),
+        media_type="text/html",
+    ),
+)
+
+_SECURITY: dict[AuthMode, dict[str, Any]] = {
+    "jwt": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+    "iam": {"type": "apiKey", "in": "header", "name": "Authorization", "description": "AWS SigV4, service execute-api"},
+}
+
+
+def document(auth_mode: AuthMode) -> dict[str, Any]:
+    """The OpenAPI document, as JSON-ready values, with the security of the API's authorizer."""
+    types = [each for route in ROUTES for each in (*route.answer, *route.body)] + [Failed, Error]
+    schemas, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
+    by_type = dict(zip(types, schemas, strict=True))
+    paths: dict[str, Any] = {}
+    for route in ROUTES:
+        method, _, path = route.key.partition(" ")
+        paths.setdefault(path.replace("+}", "}"), {})[method.lower()] = _operation(route, by_type, auth_mode)
+    described: dict[str, Any] = {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Nearside",
+            "version": __version__,
+            "description": "One URL per S3 object, served from the nearest place that really has it.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "paths": paths,
+        "components": {"schemas": components},
+    }
+    if auth_mode in _SECURITY:
+        described["components"]["securitySchemes"] = {auth_mode: _SECURITY[auth_mode]}
+        described["security"] = [{auth_mode: []}]
+    return described
+
+
+def _operation(route: Route, schemas: dict[Any, Any], auth_mode: AuthMode) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": re.sub("[^a-z]+", "_", route.key.lower()).strip("_"),
+        "tags": [route.function],
+        "summary": route.summary,
+        "parameters": _parameters(route),
+        "responses": {"200": _response("The answer.", route.media_type, _any_of(route.answer, schemas))},
+    }
+    if route.body:
+        operation["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": _any_of(route.body, schemas)}},
+        }
+    refusals = {*route.errors, 500} | (set() if auth_mode == "none" else {401, 403})
+    for status in sorted(refusals):
+        error = _response(_WORDS[status], "application/json", {"$ref": "#/components/schemas/Error"})
+        operation["responses"][str(status)] = error
+    return operation
+
+
+_WORDS = {
+    400: "The request is wrong; the message names the field, its value and the limit.",
+    401: "The API's authorizer did not vouch for the caller.",
+    403: "The caller may not do this with this key, or S3 refused.",
+    404: "It does not exist, and S3 said so.",
+    413: "The request, or what would be its answer, is over the limit.",
+    500: "A place cannot be reached, or an unexpected error; the message says which.",
+}
+
+
+def _any_of(types: tuple[Any, ...], schemas: dict[Any, Any]) -> Any:
+    return schemas[types[0]] if len(types) == 1 else {"anyOf": [schemas[each] for each in types]}
+
+
+def _response(words: str, media_type: str, schema: Any) -> dict[str, Any]:
+    return {"description": words, "content": {media_type: {"schema": schema}}}
+
+
+def _parameters(route: Route) -> list[dict[str, Any]]:
+    parameters: list[dict[str, Any]] = []
+    if "{path+}" in route.key:
+        path = {"name": "path", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+        parameters.append({**path, "description": "The folder's or object's path, slashes and all."})
+    if route.query is not None:
+        _, components = msgspec.json.schema_components([route.query])
+        for name, schema in components[route.query.__name__]["properties"].items():
+            # A query cannot say null: absent is how a parameter is left out.
+            options = [option for option in schema.get("anyOf", [schema]) if option.get("type") != "null"]
+            parameters.append({"name": name, "in": "query", "required": False, "schema": options[0]})
+    return parameters

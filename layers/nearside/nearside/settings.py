@@ -1,0 +1,167 @@
+"""The settings: one frozen record, read once from the environment, strictly. Nothing else reads the environment."""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Literal, cast
+
+import msgspec
+
+from nearside.access import Policy, Rule
+from nearside.errors import BadSettings
+from nearside.places import Mrap, Place
+from nearside.signing import Credentials
+
+type AuthMode = Literal["jwt", "iam", "none"]
+
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_REGION = re.compile(r"[a-z0-9-]{2,32}")
+_ENDPOINT = re.compile(r"https?://[A-Za-z0-9.:\[\]_-]+(/[^?#]*)?")
+_ALIAS = re.compile(r"[a-z0-9]+\.mrap")
+_ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/.+")
+MIN_CURSOR_KEY_CHARACTERS = 16
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """What a function is told by its environment. `places` has the primary first.
+
+    | variable | meaning |
+    |---|---|
+    | `BUCKET`, `BUCKET_REGION` | the primary bucket and its region (default: `AWS_REGION`) |
+    | `S3_ENDPOINT` | an S3-compatible endpoint for the primary; empty for AWS |
+    | `REPLICAS` | JSON list of the other places: `[{"region", "bucket", "endpoint"?}]` |
+    | `USE_MRAP` | `true` or `false`: the migration switch |
+    | `MRAP_ALIAS`, `MRAP_ENDPOINT` | the MRAP (`….mrap`), and an emulation's address; empty for AWS |
+    | `AUTH_MODE` | `jwt` or `iam`: what the API's authorizer is; `none` exists for the local world only |
+    | `ACCESS_POLICY` | JSON list of rules, see `nearside.access.Rule` |
+    | `SIGNING_ROLE_ARN` | the role whose sessions sign URLs; empty: the function's own credentials |
+    | `CURSOR_KEY` | secret that seals listing cursors, at least 16 characters |
+    | `S3CONTROL_ENDPOINT` | an emulation of S3 Control; empty for AWS |
+    """
+
+    places: tuple[Place, ...]
+    home: Place
+    use_mrap: bool
+    mrap: Mrap | None
+    auth_mode: AuthMode
+    policy: Policy
+    signing_role_arn: str
+    cursor_key: str
+    credentials: Credentials | None
+    region: str
+    s3control_endpoint: str
+
+    @property
+    def primary(self) -> Place:
+        return self.places[0]
+
+
+def load(
+    *, needs: Sequence[str] = (), overrides: Mapping[str, str] | None = None, environ: Mapping[str, str] | None = None
+) -> Settings:
+    """The settings of this process. Raises BadSettings naming the variable that is missing or wrong.
+
+    `needs` are variables that this function cannot do without though others can; `overrides` win over the environment,
+    as a command's options do.
+    """
+    env = {**(os.environ if environ is None else environ), **(overrides or {})}
+    for name in ("BUCKET", *needs):
+        if not env.get(name):
+            raise BadSettings(f"{name} is not set")
+    region = _matched(env, "AWS_REGION", _REGION, "a region such as eu-west-2", env.get("AWS_DEFAULT_REGION", ""))
+    primary = Place(
+        region=_matched(env, "BUCKET_REGION", _REGION, "a region such as eu-west-2", region),
+        bucket=_matched(env, "BUCKET", _BUCKET, "a bucket's name"),
+        endpoint=_matched(env, "S3_ENDPOINT", _ENDPOINT, "http(s)://host[:port][/path]", ""),
+    )
+    if not primary.region:
+        raise BadSettings("BUCKET_REGION is not set, and neither is AWS_REGION")
+    places = (primary, *_replicas(env, primary))
+    cursor_key = env.get("CURSOR_KEY", "")
+    if cursor_key and len(cursor_key) < MIN_CURSOR_KEY_CHARACTERS:
+        raise BadSettings(f"CURSOR_KEY has {len(cursor_key)} characters: at least {MIN_CURSOR_KEY_CHARACTERS} expected")
+    return Settings(
+        places=places,
+        home=next((place for place in places if place.region == region), primary),
+        use_mrap=_choice(env, "USE_MRAP", ("true", "false"), "false") == "true",
+        mrap=_mrap(env),
+        auth_mode=cast(AuthMode, _choice(env, "AUTH_MODE", ("jwt", "iam", "none"), "jwt")),
+        policy=Policy(_json(env, "ACCESS_POLICY", list[Rule])),
+        signing_role_arn=_matched(env, "SIGNING_ROLE_ARN", _ROLE, "the ARN of a role", ""),
+        cursor_key=cursor_key,
+        credentials=_credentials(env),
+        region=region or primary.region,
+        s3control_endpoint=_matched(env, "S3CONTROL_ENDPOINT", _ENDPOINT, "http(s)://host[:port]", ""),
+    )
+
+
+def _replicas(env: Mapping[str, str], primary: Place) -> list[Place]:
+    replicas = _json(env, "REPLICAS", list[_Replica])
+    seen = {primary.region}
+    for index, replica in enumerate(replicas):
+        for field, value, pattern in (("region", replica.region, _REGION), ("bucket", replica.bucket, _BUCKET)):
+            if not pattern.fullmatch(value):
+                raise BadSettings(f"REPLICAS[{index}].{field} is {value!r}, which is no {field}")
+        if replica.endpoint and not _ENDPOINT.fullmatch(replica.endpoint):
+            raise BadSettings(
+                f"REPLICAS[{index}].endpoint is {replica.endpoint!r}: expected http(s)://host[:port][/path]"
+            )
+        if replica.region in seen:
+            raise BadSettings(f"REPLICAS[{index}].region is {replica.region!r}, which another place has already")
+        seen.add(replica.region)
+    return [Place(r.region, r.bucket, r.endpoint) for r in replicas]
+
+
+class _Replica(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    region: str
+    bucket: str
+    endpoint: str = ""
+
+
+def _mrap(env: Mapping[str, str]) -> Mrap | None:
+    alias = _matched(env, "MRAP_ALIAS", _ALIAS, "an alias such as mfzwi23gnjvgw.mrap", "")
+    if not alias:
+        if env.get("USE_MRAP") == "true":
+            raise BadSettings("MRAP_ALIAS is not set, and USE_MRAP is true")
+        return None
+    return Mrap(alias, _matched(env, "MRAP_ENDPOINT", _ENDPOINT, "http(s)://host[:port]", ""))
+
+
+def _credentials(env: Mapping[str, str]) -> Credentials | None:
+    """The key pair in the environment. Lambda does not tell when its session ends, so no end is known then;
+    `aws configure export-credentials` does tell, in AWS_CREDENTIAL_EXPIRATION."""
+    access_key_id, secret = env.get("AWS_ACCESS_KEY_ID", ""), env.get("AWS_SECRET_ACCESS_KEY", "")
+    if bool(access_key_id) != bool(secret):
+        name = "AWS_SECRET_ACCESS_KEY" if access_key_id else "AWS_ACCESS_KEY_ID"
+        raise BadSettings(f"{name} is not set, and its other half is")
+    if not access_key_id:
+        return None
+    end = env.get("AWS_CREDENTIAL_EXPIRATION")
+    try:
+        expires_at = datetime.fromisoformat(end).timestamp() if end else None
+    except ValueError as error:
+        raise BadSettings(f"AWS_CREDENTIAL_EXPIRATION is {end!r}: expected an ISO 8601 time") from error
+    return Credentials(access_key_id, secret, env.get("AWS_SESSION_TOKEN", ""), expires_at)
+
+
+def _matched(env: Mapping[str, str], name: str, pattern: re.Pattern[str], what: str, default: str = "") -> str:
+    value = env.get(name) or default
+    if value and not pattern.fullmatch(value):
+        raise BadSettings(f"{name} is {value!r}: expected {what}")
+    return value
+
+
+def _choice(env: Mapping[str, str], name: str, choices: Sequence[str], default: str) -> str:
+    value = env.get(name) or default
+    if value not in choices:
+        raise BadSettings(f"{name} is {value!r}: expected one of {', '.join(choices)}")
+    return value
+
+
+def _json[T](env: Mapping[str, str], name: str, shape: type[list[T]]) -> list[T]:
+    try:
+        return msgspec.json.decode(env.get(name) or "[]", type=shape)
+    except msgspec.DecodeError as error:
+        raise BadSettings(f"{name} is not what it should be: {error}") from error

@@ -1,0 +1,149 @@
+"""The command line: `run` starts a world, every other command speaks to the controls of a running one."""
+
+import argparse
+import ipaddress
+import json
+import sys
+from collections.abc import Sequence
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from urllib.parse import quote, urlencode
+
+from local.controls import MAX_LAG_SECONDS
+from local.ports import DEFAULT_PORT, LAST_BASE, LOOPBACK, Ports
+
+_ANSWER_SECONDS = 660.0  # longer than the longest `settle`
+
+
+class CommandFailed(Exception):
+    """What went wrong, in words for the person at the terminal."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command. Returns the exit code: 0, 1 when it failed, 2 (by argparse) when it was typed wrongly."""
+    options = _parser().parse_args(arguments)
+    try:
+        if options.command == "run":
+            from local.running import run  # moto takes a second to import, which the other commands need not wait
+
+            run(
+                options.port,
+                options.host,
+                options.lag,
+                quiet=options.quiet,
+                docker=options.docker,
+                env_vars=options.env_vars,
+            )
+        elif options.command == "env":
+            from local.running import exports
+
+            sys.stdout.write(exports(options.port, options.host, docker=options.docker))
+        else:
+            sys.stdout.write(_tell(options))
+    except CommandFailed as failure:
+        sys.stderr.write(f"local: {failure}\n")
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m local", description="Two emulated AWS regions and the API.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, help: str) -> argparse.ArgumentParser:  # noqa: A002 - argparse's own word
+        added = commands.add_parser(name, help=help, description=help)
+        added.add_argument(
+            "--port", type=_port, default=DEFAULT_PORT, help="the API's port; the others follow it (%(default)s)"
+        )
+        return added
+
+    run = command("run", "start the world and stay until Ctrl-C")
+    run.add_argument("--lag", type=_lag, default=5.0, help="seconds that replication takes (%(default)s)")
+    run.add_argument("--quiet", action="store_true", help="no line per request")
+    run.add_argument(
+        "--env-vars", type=Path, metavar="FILE", help="write the functions' variables for `sam local --env-vars`"
+    )
+    for each in (run, command("env", "print the variables that point the AWS CLI and `sam local` here, for eval")):
+        each.add_argument("--docker", action="store_true", help="listen where containers of `sam local` can reach it")
+        each.add_argument("--host", type=_loopback, default=LOOPBACK, help="a loopback address (%(default)s)")
+    command("status", "how the world is")
+    command("lag", "how long replication takes").add_argument("seconds")
+    _regional(command("region", "turn a region on or off")).add_argument("state", choices=("on", "off"))
+    _regional(command("slow", "make a region's answers late")).add_argument("seconds")
+    _regional(command("failing", "make a part of a region's requests fail")).add_argument("ratio", help="0 to 1")
+    command("location", "where a client is that does not say").add_argument("to", help="eu, us, a region, or a country")
+    command("heal", "everything on, quick and well again")
+    command("settle", "wait until nothing waits to be replicated").add_argument("--timeout", help="seconds")
+    return parser
+
+
+def _regional(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    parser.add_argument("region", help="such as us-east-2")
+    return parser
+
+
+def _port(text: str) -> int:
+    if text.isdecimal() and 1 <= int(text) <= LAST_BASE:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no port from 1 to {LAST_BASE}")
+
+
+def _lag(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if 0 <= seconds <= MAX_LAG_SECONDS:
+        return seconds
+    raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 0 to {MAX_LAG_SECONDS:g}")
+
+
+def _loopback(host: str) -> str:
+    try:
+        if host == "localhost" or ipaddress.ip_address(host).is_loopback:
+            return host
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"{host!r} is no loopback address: anyone could use this world (see --docker)")
+
+
+def _tell(options: argparse.Namespace) -> str:
+    """Ask the controls, and describe how the world is then."""
+    values = {
+        name: getattr(options, name)
+        for name in ("seconds", "state", "ratio", "to", "timeout")
+        if getattr(options, name, None) is not None
+    }
+    path = "/" + quote(options.command) + (f"/{quote(options.region, safe='')}" if "region" in options else "")
+    method = "POST"
+    if options.command == "status":
+        method, path = "GET", "/state"
+    port = Ports.from_base(options.port).controls
+    connection = HTTPConnection(LOOPBACK, port, timeout=_ANSWER_SECONDS)
+    try:
+        connection.request(method, f"{path}?{urlencode(values)}")
+        response = connection.getresponse()
+        answer = json.loads(response.read())
+    except (OSError, HTTPException, ValueError) as error:
+        raise CommandFailed(f"no world answers on port {port} ({error}); start one with: make run") from error
+    finally:
+        connection.close()
+    if response.status != 200:
+        raise CommandFailed(answer.get("message", f"status {response.status}"))
+    return describe(answer)
+
+
+def describe(state: dict[str, object]) -> str:
+    """The world's state in a few lines."""
+    lines = [f"lag {state['lag_seconds']:g} s · location {state['location']} · {state['pending']} pending"]
+    regions = state["regions"]
+    assert isinstance(regions, list)
+    for region in regions:
+        condition = region["condition"]
+        how = ["on" if condition["on"] else "OFF"]
+        if condition["slow_seconds"]:
+            how.append(f"slower by {condition['slow_seconds']:g} s")
+        if condition["failing_ratio"]:
+            how.append(f"failing {condition['failing_ratio']:g} of 1")
+        lines.append(f"{region['name']:<12} {', '.join(how):<40} {region['pending_from']} waiting to leave")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,73 @@
+"""The controls' page: plain HTML with forms, without a script."""
+
+from collections.abc import Sequence
+from html import escape
+from typing import TYPE_CHECKING
+from urllib.parse import unquote_plus
+
+from local.events import Record
+
+if TYPE_CHECKING:
+    from local.controls import RegionState, State
+
+_EVENTS_SHOWN = 20
+
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem; color: #1b1b1b; }
+table { border-collapse: collapse; width: 100%; }
+th, td { text-align: left; padding: .4rem .6rem; border-bottom: 1px solid #ccc; }
+form { display: inline-flex; gap: .4rem; align-items: center; }
+input { width: 5rem; } .off { color: #a00; font-weight: bold; } code { overflow-wrap: anywhere; }
+"""
+
+
+def page(state: "State", records: Sequence[Record]) -> str:
+    """The whole page."""
+    rows = "".join(_region(region) for region in state.regions)
+    events = "".join(_event(record) for record in reversed(records[-_EVENTS_SHOWN:]))
+    places = " ".join(f'<a href="/?location={name}">{name}</a>' for name in ("eu", "us", "asia"))
+    api, mrap = escape(state.api), escape(state.mrap["endpoint"])
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Nearside's local world</title>
+<link rel="icon" href="data:,"><style>{_STYLE}</style></head><body>
+<h1>Nearside's local world</h1>
+<p>API <a href="{api}/">{api}</a> · access point <code>{mrap}</code></p>
+<h2>Regions</h2>
+<table><tr><th>region</th><th>is</th><th>slower by</th><th>failing</th><th>waiting to leave</th></tr>{rows}</table>
+<h2>Replication</h2>
+<p>{state.pending} pending. {_form("/lag", "seconds", f"{state.lag_seconds:g}", "lag in seconds")}</p>
+<h2>Location</h2>
+<p>A client that does not say where it is (<code>X-World-Location</code>) is in <b>{escape(state.location)}</b>:
+{places} {_form("/location", "to", state.location, "somewhere else")}</p>
+<h2>Last events</h2>
+<table><tr><th>time</th><th>event</th><th>bucket</th><th>key</th></tr>{events}</table>
+</body></html>
+"""
+
+
+def _region(region: "RegionState") -> str:
+    name, condition = escape(region.name), region.condition
+    is_on = "on" if condition.on else '<span class="off">off</span>'
+    other = "off" if condition.on else "on"
+    switch = (
+        f'<form method="post" action="/region/{name}"><button name="state" value="{other}">turn {other}</button></form>'
+    )
+    slow = _form(f"/slow/{name}", "seconds", f"{condition.slow_seconds:g}", "seconds")
+    failing = _form(f"/failing/{name}", "ratio", f"{condition.failing_ratio:g}", "of 1")
+    return (
+        f"<tr><td><b>{name}</b><br><code>{escape(region.endpoint)}/{escape(region.bucket)}</code></td>"
+        f"<td>{is_on} {switch}</td><td>{slow}</td><td>{failing}</td><td>{region.pending_from}</td></tr>"
+    )
+
+
+def _form(action: str, name: str, value: str, label: str) -> str:
+    return (
+        f'<form method="post" action="{action}"><label>{label} <input name="{name}" value="{escape(value)}"></label>'
+        "<button>set</button></form>"
+    )
+
+
+def _event(record: Record) -> str:
+    s3 = record["s3"]
+    cells = (record["eventTime"], record["eventName"], s3["bucket"]["name"], unquote_plus(s3["object"]["key"]))
+    return "<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in cells) + "</tr>"

@@ -1,0 +1,130 @@
+"""A world in the foreground: its banner, its log, its end; and what other tools need to find it."""
+
+import contextlib
+import ipaddress
+import json
+import logging
+import queue
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from local.commands import CommandFailed
+from local.functions import FunctionFailed
+from local.intrinsics import TemplateError
+from local.ports import Ports
+from local.server import PortInUse, Request
+from local.world import PRIMARY, REGIONS, World, environment
+
+_STOPS = (signal.SIGINT, signal.SIGTERM)
+
+
+def run(port: int, host: str, lag_seconds: float, *, quiet: bool, docker: bool, env_vars: Path | None) -> None:
+    """Run a world until Ctrl-C or SIGTERM. Raises CommandFailed when it cannot be started."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    if docker:
+        host = docker_gateway()
+    with _stop_signal() as stopped:
+        try:
+            world = World(
+                Ports.from_base(port), lag_seconds=lag_seconds, host=host, log=None if quiet else _log_request
+            )
+        except (PortInUse, TemplateError, FunctionFailed, OSError) as error:
+            raise CommandFailed(str(error)) from error
+        with world:
+            if env_vars is not None:
+                write_env_vars(world, env_vars)
+            sys.stdout.write(banner(world))
+            sys.stdout.flush()
+            stopped.get()
+            sys.stdout.write("\nstopping\n")
+
+
+def banner(world: World) -> str:
+    """What to do first."""
+    rows = [("API", world.api_url)]
+    rows += [(f"S3 {region}", f"{url}/{world.buckets[region]}") for region, url in world.place_urls.items()]
+    rows += [
+        ("access point", world.mrap_url),
+        ("controls", f"{world.controls_url}/"),
+        ("other services", world.aws_url),
+    ]
+    lines = [f"  {name:<15} {url}" for name, url in rows]
+    lag = f"{world.replication.lag_seconds:g}"
+    return "\n".join(
+        [
+            "Nearside's local world is up.",
+            "",
+            *lines,
+            "",
+            f"  Replication takes {lag} s. Try: curl {world.api_url}/list-bucket-content",
+            "  Ctrl-C stops it.",
+            "",
+        ]
+    )
+
+
+def write_env_vars(world: World, path: Path) -> None:
+    """The file for `sam local --env-vars`: "Parameters" holds for every function.
+
+    sam passes on only what the template declares, and takes AWS_ACCESS_KEY_ID and its kind from its own environment:
+    `exports` prints those.
+    """
+    path.write_text(json.dumps({"Parameters": world.environment()}, indent=2) + "\n")
+
+
+def exports(port: int, host: str, *, docker: bool = False) -> str:
+    """Shell lines that point the `nearside` command, the AWS CLI, SDKs and `sam local` at a world on these ports."""
+    host = docker_gateway() if docker else host
+    ports = Ports.from_base(port)
+    place_urls = {region: f"http://{host}:{number}" for region, number in zip(REGIONS, ports.places, strict=True)}
+    aws_url = f"http://{host}:{ports.aws}"
+    variables = environment(place_urls, f"http://{host}:{ports.mrap}", aws_url)
+    del variables["AWS_SESSION_TOKEN"]
+    variables |= {
+        "AWS_DEFAULT_REGION": PRIMARY,
+        "AWS_ENDPOINT_URL": aws_url,
+        "AWS_ENDPOINT_URL_S3": place_urls[PRIMARY],
+    }
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+    return "\n".join([*lines, "unset AWS_SESSION_TOKEN AWS_PROFILE", ""])
+
+
+def docker_gateway() -> str:
+    """The host's address on Docker's bridge: containers cannot reach the host's loopback. Raises CommandFailed."""
+    command = ["docker", "network", "inspect", "bridge"]
+    try:
+        found = subprocess.run(command, check=True, capture_output=True, text=True, timeout=30)
+    except FileNotFoundError as error:
+        raise CommandFailed("--docker: there is no docker command") from error
+    except subprocess.SubprocessError as error:
+        said = (getattr(error, "stderr", None) or str(error)).strip()
+        raise CommandFailed(f"--docker: docker cannot tell its bridge's address: {said}") from error
+    for each in json.loads(found.stdout)[0]["IPAM"]["Config"]:
+        network = ipaddress.ip_network(each["Subnet"])
+        if network.version == 4:
+            # A daemon names no gateway before its first restart; it is the first address then.
+            return str(each.get("Gateway") or next(network.hosts()))
+    raise CommandFailed("--docker: docker's bridge has no IPv4 network")
+
+
+@contextlib.contextmanager
+def _stop_signal() -> Iterator[queue.SimpleQueue[int]]:
+    """Where Ctrl-C and SIGTERM turn up. A SimpleQueue, because its `put` may interrupt its `get`; an Event's `set` in a
+    handler waits for ever for the lock that the interrupted `wait` holds
+    (https://docs.python.org/3/library/queue.html#queue.SimpleQueue.put)."""
+    stopped: queue.SimpleQueue[int] = queue.SimpleQueue()
+    before = {number: signal.signal(number, lambda which, _: stopped.put(which)) for number in _STOPS}
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _log_request(server: str, request: Request, status: int, seconds: float) -> None:
+    what = str(status) if status else "dropped"
+    sys.stderr.write(f"{server:<10} {request.method:<6} {what:<7} {seconds * 1000:6.1f} ms  {request.target}\n")

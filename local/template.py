@@ -1,0 +1,139 @@
+"""What the local world needs of template.yaml: the API's routes and CORS, and each function's code and environment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from local.intrinsics import Resolver, TemplateError, load_yaml
+
+_LAMBDA_TIMEOUT_SECONDS = 3  # Lambda's default
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """An AWS::Serverless::Function: `handler` is `module.name` inside `code`."""
+
+    name: str
+    code: Path
+    handler: str
+    environment: Mapping[str, str]
+    timeout_seconds: int
+    memory_mb: int
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A route key such as `GET /list-bucket-content/{path+}`, or `$default`, and the function that answers it."""
+
+    key: str
+    function: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cors:
+    """The API's CorsConfiguration."""
+
+    origins: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
+    headers: tuple[str, ...] = ()
+    exposed: tuple[str, ...] = ()
+    max_age_seconds: int | None = None
+    credentials: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """One template, read: nothing in it is left to resolve."""
+
+    functions: Mapping[str, Function]
+    routes: tuple[Route, ...]
+    cors: Cors | None
+    layers: tuple[Path, ...] = field(default=())
+
+
+def read_template(path: Path, parameters: Mapping[str, str], region: str) -> Template:
+    """The template at `path` with these parameters over its defaults. Raises TemplateError, OSError."""
+    document = load_yaml(path.read_text())
+    resolver = Resolver(document, parameters, region)
+    globals_ = resolver.resolve((document.get("Globals") or {}).get("Function") or {})
+    reader = _Reader(path.parent, globals_, _active(document, resolver))
+    return Template(
+        functions={name: reader.function(name) for name in reader.named("AWS::Serverless::Function")},
+        routes=tuple(reader.route(name) for name in reader.named("AWS::ApiGatewayV2::Route")),
+        cors=reader.cors(),
+        layers=tuple(
+            path.parent / reader.properties(name)["ContentUri"]
+            for name in reader.named("AWS::Serverless::LayerVersion")
+        ),
+    )
+
+
+def _active(document: Mapping[str, Any], resolver: Resolver) -> dict[str, dict[str, Any]]:
+    """The resources whose condition holds. Only what is read is resolved: policies and alarms are not ours."""
+    wanted = ("AWS::Serverless::Function", "AWS::Serverless::LayerVersion", "AWS::ApiGatewayV2::")
+    active = {}
+    for name, resource in (document.get("Resources") or {}).items():
+        if not str(resource["Type"]).startswith(wanted):
+            continue
+        if "Condition" not in resource or resolver.condition(resource["Condition"]):
+            properties = {key: value for key, value in (resource.get("Properties") or {}).items() if key != "Policies"}
+            active[name] = {"Type": resource["Type"], "Properties": resolver.resolve(properties)}
+    return active
+
+
+class _Reader:
+    def __init__(self, folder: Path, globals_: Mapping[str, Any], resources: Mapping[str, Any]) -> None:
+        self._folder = folder
+        self._globals = globals_
+        self._resources = resources
+
+    def named(self, kind: str) -> list[str]:
+        return [name for name, resource in self._resources.items() if resource["Type"] == kind]
+
+    def properties(self, name: str) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self._resources[name]["Properties"]
+        return found
+
+    def function(self, name: str) -> Function:
+        own = self.properties(name)
+        merged = {**self._globals, **own}
+        for key in ("CodeUri", "Handler"):
+            if key not in merged:
+                raise TemplateError(f"{name} has no {key}")
+        environment = {
+            **(self._globals.get("Environment") or {}).get("Variables", {}),
+            **(own.get("Environment") or {}).get("Variables", {}),
+        }
+        return Function(
+            name=name,
+            code=self._folder / merged["CodeUri"],
+            handler=merged["Handler"],
+            environment={key: str(value) for key, value in environment.items()},
+            timeout_seconds=int(merged.get("Timeout", _LAMBDA_TIMEOUT_SECONDS)),
+            memory_mb=int(merged.get("MemorySize", 128)),
+        )
+
+    def route(self, name: str) -> Route:
+        properties = self.properties(name)
+        integration = str(properties["Target"]).removeprefix("integrations/")
+        if integration not in self._resources:
+            raise TemplateError(f"{name} has no integration: Target is {properties['Target']!r}")
+        function = str(self.properties(integration)["IntegrationUri"]).removesuffix(".Arn")
+        if function not in self._resources:
+            raise TemplateError(f"{integration} has no function: IntegrationUri is {function!r}")
+        return Route(str(properties["RouteKey"]), function)
+
+    def cors(self) -> Cors | None:
+        for name in self.named("AWS::ApiGatewayV2::Api"):
+            found = self.properties(name).get("CorsConfiguration")
+            if found:
+                return Cors(
+                    origins=tuple(found.get("AllowOrigins", ())),
+                    methods=tuple(found.get("AllowMethods", ())),
+                    headers=tuple(found.get("AllowHeaders", ())),
+                    exposed=tuple(found.get("ExposeHeaders", ())),
+                    max_age_seconds=int(found["MaxAge"]) if "MaxAge" in found else None,
+                    credentials=bool(found.get("AllowCredentials", False)),
+                )
+        return None

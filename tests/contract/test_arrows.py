@@ -1,0 +1,84 @@
+"""Data flows one way: handler → domain → adapter; and nobody else talks to AWS or reads the environment."""
+
+import ast
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+from tests.contract.source_tree import imported, module_name, python_files, tree, within
+
+SDKS = ("boto3", "botocore", "awscrt", "urllib3", "s3transfer", "requests", "http.client", "urllib.request")
+# Composition roots beside the handlers: the client library and the command.
+ROOTS = {"nearside.client", "nearside.cli"}
+
+LAYER = python_files("layers")
+FUNCTIONS = python_files("functions")
+DOMAIN = [p for p in LAYER if not within(module_name(p), "nearside.adapters") and module_name(p) not in ROOTS]
+
+by_name = pytest.mark.parametrize
+
+
+def offending(path: Path, *packages: str) -> set[str]:
+    return {name for name in imported(path) if within(name, *packages)}
+
+
+def test_the_tree_is_where_these_tests_look() -> None:
+    names = {module_name(path) for path in LAYER + FUNCTIONS}
+    assert {"nearside.presign", "nearside.adapters.s3", "functions.presign.handler", *ROOTS} <= names
+
+
+@by_name("path", [p for p in LAYER if not within(module_name(p), "nearside.adapters")] + FUNCTIONS, ids=module_name)
+def test_only_adapters_import_an_sdk(path: Path) -> None:
+    assert offending(path, *SDKS) == set()
+
+
+@by_name("path", DOMAIN, ids=module_name)
+def test_the_domain_imports_no_adapter_and_no_root(path: Path) -> None:
+    lazily_public = {"nearside.client", "nearside.client.Presigner"} if module_name(path) == "nearside" else set()
+    assert offending(path, "nearside.adapters", *ROOTS, "functions") == lazily_public
+
+
+@by_name("path", LAYER + FUNCTIONS, ids=module_name)
+def test_nothing_that_is_deployed_imports_the_local_world_or_tests(path: Path) -> None:
+    assert offending(path, "local", "tests", "bench", "moto") == set()
+
+
+@by_name("path", FUNCTIONS, ids=module_name)
+def test_a_function_imports_no_other_function(path: Path) -> None:
+    assert offending(path, "functions", "handler") == set()
+
+
+@by_name("path", python_files("local"), ids=module_name)
+def test_the_world_checks_signatures_without_the_code_that_made_them(path: Path) -> None:
+    assert offending(path, "nearside.signing", "nearside.presign", "nearside.client") == set()
+
+
+def test_no_import_cycle_at_module_level() -> None:
+    paths = {module_name(path): path for path in LAYER + FUNCTIONS + python_files("local")}
+    graph = {
+        name: {other for other in imported(path, at_module_level_only=True) if other in paths and other != name}
+        for name, path in paths.items()
+    }
+    try:
+        order = list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        pytest.fail(f"import cycle: {' -> '.join(error.args[1])}")
+    assert order.index("nearside.errors") < order.index("nearside.presign") < order.index("functions.presign.handler")
+
+
+@by_name("path", [p for p in LAYER + FUNCTIONS if module_name(p) != "nearside.settings"], ids=module_name)
+def test_only_settings_reads_the_environment(path: Path) -> None:
+    words = {node.attr for node in ast.walk(tree(path)) if isinstance(node, ast.Attribute)}
+    names = {alias.name for node in ast.walk(tree(path)) if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert (words | names) & {"environ", "environb", "getenv"} == set()
+
+
+@by_name("path", LAYER + FUNCTIONS, ids=module_name)
+def test_nothing_asks_whether_it_runs_locally(path: Path) -> None:
+    tests = [node.test for node in ast.walk(tree(path)) if isinstance(node, ast.If | ast.IfExp | ast.While)]
+    tests += [node.subject for node in ast.walk(tree(path)) if isinstance(node, ast.Match)]
+    for test in tests:
+        for node in ast.walk(test):
+            word = getattr(node, "id", None) or getattr(node, "attr", None) or getattr(node, "value", None)
+            assert "local" not in str(word).lower() or isinstance(word, ast.AST), ast.unparse(test)

@@ -1,0 +1,46 @@
+"""The tree of errors as its docstring draws it is the tree of classes."""
+
+import re
+
+from nearside import errors
+
+
+def drawn() -> dict[str, tuple[str | None, int, str]]:
+    """Name → parent, status and what stands after it, read off the drawing."""
+    found: dict[str, tuple[str | None, int, str]] = {}
+    above: dict[int, str] = {}
+    for line in (errors.__doc__ or "").splitlines():
+        match = re.match(r"(?P<branch>[ │├└─]*)(?P<name>[A-Z]\w+) +(?P<status>\d{3}) (?P<said>.+)", line)
+        if match:
+            depth = len(match["branch"].removeprefix("    ")) // 4
+            above[depth] = match["name"]
+            found[match["name"]] = above.get(depth - 1), int(match["status"]), match["said"]
+    return found
+
+
+def classes() -> list[type[errors.NearsideError]]:
+    found = [errors.NearsideError]
+    for each in found:
+        found += each.__subclasses__()
+    return [each for each in found if each.__module__ == errors.__name__]
+
+
+def test_every_class_is_drawn_once_under_its_parent() -> None:
+    parents = {name: parent for name, (parent, _, _) in drawn().items()}
+    assert parents == {
+        each.__name__: None if each is errors.NearsideError else each.__bases__[0].__name__ for each in classes()
+    }
+
+
+def test_every_class_has_the_status_and_code_that_are_drawn() -> None:
+    table = drawn()
+    for each in classes():
+        _, status, said = table[each.__name__]
+        assert status == each.status, each
+        if each is not errors.MissingPath:  # whose answer has the sentence instead of a code
+            assert said.split()[0] == each.code, each
+
+
+def test_codes_are_told_apart() -> None:
+    codes = [each.code for each in classes()]
+    assert len(codes) == len(set(codes))

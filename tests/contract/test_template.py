@@ -1,0 +1,156 @@
+"""Facts that stand twice: template, settings, handlers, OpenAPI, documentation and events say the same."""
+
+import ast
+import json
+import re
+import tomllib
+from typing import Any
+
+import msgspec
+import pytest
+
+import nearside
+from local.intrinsics import load_yaml
+from local.world import environment
+from nearside import openapi
+from nearside.items import Item
+from nearside.listing import Asked
+from nearside.settings import Settings
+from tests.contract.source_tree import LAYER, ROOT, tree
+
+TEMPLATE = load_yaml((ROOT / "template.yaml").read_text())
+RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
+FUNCTIONS = sorted(path.name for path in (ROOT / "functions").iterdir() if (path / "handler.py").exists())
+EVENTS = sorted((ROOT / "events").glob("*/*.json"))
+# What Lambda, or `aws configure export-credentials`, gives; and what the command reads and no function does.
+NOT_IN_THE_TEMPLATE = {
+    *("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
+    *("AWS_CREDENTIAL_EXPIRATION", "S3CONTROL_ENDPOINT"),
+}
+
+
+def of_type(kind: str) -> dict[str, Any]:
+    return {name: each["Properties"] for name, each in RESOURCES.items() if each["Type"] == kind}
+
+
+def routes_of_the_template() -> dict[str, str]:
+    """Route key → the folder of the function that answers."""
+    found = {}
+    for route in of_type("AWS::ApiGatewayV2::Route").values():
+        integration = re.search(r"integrations/\$\{(\w+)\}", str(route["Target"]))
+        assert integration
+        uri = str(RESOURCES[integration[1]]["Properties"]["IntegrationUri"])
+        resource = next(name for name in of_type("AWS::Serverless::Function") if name in uri)
+        found[route["RouteKey"]] = RESOURCES[resource]["Properties"]["CodeUri"].strip("/").removeprefix("functions/")
+    return found
+
+
+def routes_of_the_handlers() -> dict[str, str]:
+    """Route key → function, from the table that each handler gives to web.boundary."""
+    found: dict[str, str] = {}
+    for function in FUNCTIONS:
+        for node in ast.walk(tree(ROOT / "functions" / function / "handler.py")):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "web.boundary":
+                table = node.args[0]
+                assert isinstance(table, ast.Dict)
+                found |= {ast.literal_eval(key): function for key in table.keys if key is not None}
+    return found
+
+
+def test_template_openapi_and_handlers_have_the_same_routes_in_the_same_functions() -> None:
+    described = {route.key: route.function for route in openapi.ROUTES}
+    assert routes_of_the_template() == described
+    assert routes_of_the_handlers() == described
+
+
+def test_the_documentation_has_the_same_routes() -> None:
+    rows = re.findall(r"^\| `([A-Z]+ /[^`]*)` \|", (ROOT / "docs" / "api.md").read_text(), re.MULTILINE)
+    assert sorted(rows) == sorted(route.key.replace("+}", "}") for route in openapi.ROUTES)
+
+
+@pytest.mark.parametrize("shape", [Item, Asked], ids=["presign", "listing"])
+def test_the_documentation_names_every_field(shape: type[msgspec.Struct]) -> None:
+    text = (ROOT / "docs" / "api.md").read_text()
+    assert {field for field in shape.__struct_fields__ if not re.search(rf"[`?&]{field}[`=]", text)} == set()
+
+
+def test_a_function_is_called_the_same_everywhere() -> None:
+    resources = {name: each["CodeUri"] for name, each in of_type("AWS::Serverless::Function").items()}
+    named = {"".join(map(str.title, folder.split("_"))) + "Function": f"functions/{folder}/" for folder in FUNCTIONS}
+    assert resources == named
+    assert sorted({path.parent.name for path in EVENTS}) == FUNCTIONS
+
+
+def test_every_route_has_an_event_and_every_event_a_route_of_its_function() -> None:
+    routes = routes_of_the_template()
+    recorded = {path: json.loads(path.read_text()) for path in EVENTS}
+    assert {path.name for path, event in recorded.items() if routes.get(event["routeKey"]) != path.parent.name} == set()
+    assert {event["routeKey"] for event in recorded.values()} == set(routes)
+
+
+def declared() -> set[str]:
+    names = set(TEMPLATE["Globals"]["Function"]["Environment"]["Variables"])
+    for function in of_type("AWS::Serverless::Function").values():
+        names |= set(function.get("Environment", {}).get("Variables", {}))
+    return names
+
+
+def read() -> set[str]:
+    constants = {
+        node.value
+        for node in ast.walk(tree(LAYER / "nearside" / "settings.py"))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    return {value for value in constants if re.fullmatch(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*", value)}
+
+
+def test_the_template_sets_exactly_the_variables_that_settings_read() -> None:
+    assert declared() == read() - NOT_IN_THE_TEMPLATE
+    assert read() >= NOT_IN_THE_TEMPLATE
+
+
+def test_the_table_of_settings_names_the_same_variables() -> None:
+    cells = [line.split("|")[1] for line in (Settings.__doc__ or "").splitlines() if line.strip().startswith("| `")]
+    assert {name for cell in cells for name in re.findall("`([A-Z0-9_]+)`", cell)} == declared() | {
+        "S3CONTROL_ENDPOINT"
+    }
+
+
+def test_the_local_world_sets_every_variable() -> None:
+    assert declared() <= set(environment({"eu-west-2": "http://a", "us-east-2": "http://b"}, "http://c", "http://d"))
+
+
+def test_a_function_that_needs_a_variable_is_given_it() -> None:
+    shared = set(TEMPLATE["Globals"]["Function"]["Environment"]["Variables"])
+    for name, function in of_type("AWS::Serverless::Function").items():
+        calls = [n for n in ast.walk(tree(ROOT / function["CodeUri"] / "handler.py")) if isinstance(n, ast.Call)]
+        [load] = [call for call in calls if ast.unparse(call.func) == "settings.load"]
+        needs = [ast.literal_eval(each.value) for each in load.keywords if each.arg == "needs"]
+        given = shared | set(function.get("Environment", {}).get("Variables", {}))
+        assert {variable for each in needs for variable in each} <= given, name
+
+
+def test_no_anonymous_mode_can_come_from_the_template() -> None:
+    assert sorted(TEMPLATE["Parameters"]["AuthMode"]["AllowedValues"]) == ["iam", "jwt"]
+    assert TEMPLATE["Parameters"]["AuthMode"]["Default"] == "jwt"
+    assert TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]["AUTH_MODE"] == {"Ref": "AuthMode"}
+    for function in of_type("AWS::Serverless::Function").values():
+        assert "AUTH_MODE" not in function.get("Environment", {}).get("Variables", {})
+        assert "FunctionUrlConfig" not in function
+        assert "Events" not in function
+    for route in of_type("AWS::ApiGatewayV2::Route").values():
+        assert route["AuthorizationType"] == {"Fn::If": ["UseJwt", "JWT", "AWS_IAM"]}
+        assert route["AuthorizerId"] == {"Fn::If": ["UseJwt", {"Ref": "JwtAuthorizer"}, {"Ref": "AWS::NoValue"}]}
+
+
+def test_every_function_has_a_log_group_with_an_end_and_is_traced() -> None:
+    assert TEMPLATE["Globals"]["Function"]["Tracing"] == "Active"
+    for function in of_type("AWS::Serverless::Function").values():
+        assert function["LoggingConfig"]["LogFormat"] == "JSON"
+        group = RESOURCES[function["LoggingConfig"]["LogGroup"]["Ref"]]
+        assert group["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+
+
+def test_the_package_has_one_version() -> None:
+    project = tomllib.loads((LAYER / "pyproject.toml").read_text())["project"]
+    assert project["version"] == nearside.__version__
