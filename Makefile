@@ -68,4 +68,6 @@ deploy: ## not there yet
 pins: setup ## compile the requirements.txt files again, with the newest versions
 	$(PIN) requirements-uv.in -o requirements-uv.txt
 	$(PIN) layers/nearside/requirements.in -o layers/nearside/requirements.txt
+	$(PIN) functions/monitor/requirements.in -o functions/monitor/requirements.txt
+	$(PIN) functions/replica_events/requirements.in -o functions/replica_events/requirements.txt
 	$(PIN) requirements.in -o requirements.txt

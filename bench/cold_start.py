@@ -25,7 +25,7 @@ from typing import Any
 
 import samcli
 
-from bench.parts import artefacts, s3
+from bench.parts import artefacts, catalog, s3
 from bench.parts.promises import ROOT, at_least, at_most, ratio, report, rounds, table
 
 ROUNDS = 15
@@ -77,11 +77,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--imports", action="store_true", help="print what the imports cost instead")
     imports = parser.parse_args().imports
-    with s3.serving() as endpoint, tempfile.TemporaryDirectory(prefix="nearside-cold-start-") as name:
+    with (
+        s3.serving() as endpoint,
+        catalog.serving() as table_endpoint,
+        tempfile.TemporaryDirectory(prefix="nearside-cold-start-") as name,
+    ):
         folder = Path(name)
         python = artefacts.interpreter(folder / "python")
         runtime = artefacts.assembled(folder / "runtime", packages=artefacts.RUNTIME)
-        functions = prepared(folder, endpoint)
+        functions = prepared(folder, endpoint, table_endpoint)
         artefacts.read_only(folder)
         try:
             if imports:
@@ -93,8 +97,9 @@ def main() -> None:
             artefacts.writable(folder)
 
 
-def prepared(folder: Path, endpoint: str) -> dict[str, Function]:
-    """The functions that are compared, each from its own artefact. `endpoint` is an S3 that finds every object."""
+def prepared(folder: Path, endpoint: str, table_endpoint: str) -> dict[str, Function]:
+    """The functions that are compared, each from its own artefact. `endpoint` is an S3 that finds every object,
+    `table_endpoint` a catalog that knows every one."""
     parts = ROOT / "bench" / "parts"
     layer = artefacts.built("NearsideLayer", folder / "layer")
     presign = artefacts.built("PresignFunction", folder / "presign")
@@ -103,6 +108,13 @@ def prepared(folder: Path, endpoint: str) -> dict[str, Function]:
     return {
         "empty": Function(artefacts.assembled(folder / "empty", handler=parts / "empty" / "handler.py"), {}, "200"),
         "presign": Function(presign, asked, signed, layer),
+        "presign, reading the catalog": Function(
+            presign,
+            _event("presign/get.json", {"key": "users/alice/photo.jpg"}),
+            "every place has the newest version",
+            layer,
+            {"TABLE": catalog.NAME, "DYNAMODB_ENDPOINT": table_endpoint},
+        ),
         "presign, built without bytecode": Function(
             artefacts.without_bytecode(presign, folder / "presign-bare"),
             asked,
@@ -144,10 +156,12 @@ def measure(functions: Mapping[str, Function], python: Path, runtime: Path) -> N
     measured = rounds(starts, ROUNDS)
     table("From process start to first answer", "milliseconds", measured, "empty")
     presign, plain = measured["presign"], measured["plain Powertools and boto3"]
+    checked = measured["presign, reading the catalog"]
     report(
         "cold_start",
         [
             at_most("presign's cold start, in empty ones", ratio(presign, measured["empty"]), 2),
+            at_most("presign's cold start with the catalog, in empty ones", ratio(checked, measured["empty"]), 2),
             at_least(
                 "times faster to first answer than a plain Powertools and boto3 handler", ratio(plain, presign), 3
             ),

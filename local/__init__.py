@@ -10,3 +10,7 @@ ROOT = Path(__file__).resolve().parent.parent
 _LAYER = str(ROOT / "layers" / "nearside")
 if _LAYER not in sys.path:
     sys.path.insert(0, _LAYER)
+
+
+class CommandFailed(Exception):
+    """What went wrong, in words for the person at the terminal."""

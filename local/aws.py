@@ -1,28 +1,56 @@
-"""The rest of AWS: moto's server for DynamoDB, SQS, STS, Secrets Manager and S3 Control, without its unguarded S3."""
+"""The rest of AWS: moto's server for DynamoDB, SQS, STS, CloudWatch and S3 Control, without its unguarded S3."""
 
 import io
+import threading
 from collections.abc import Callable, Iterable
-from typing import Any
+from dataclasses import replace
+from typing import Any, override
 from urllib.parse import unquote_to_bytes
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from local.server import Request, Response
-
-_S3_CONTROL_PATH = "/v20180820/"
+from local.s3_control import PREFIX, S3Control
+from local.server import Dropped, Request, Response
 
 
 class RestOfAws:
-    """The app of PORT+5. A request's service is told by the scope of its signature, which is not checked here."""
+    """The app of PORT+5. A request's service and region are told by the scope of its signature, which is not checked
+    here. DynamoDB is one for all regions, at home in `home`; in a region that is off it does not answer."""
 
-    def __init__(self) -> None:
-        self._moto = DomainDispatcherApplication(create_backend_app)
+    def __init__(self, control: S3Control, home: str, is_off: Callable[[str], bool]) -> None:
+        self._control = control
+        self._home = home
+        self._is_off = is_off
+        self._moto = _Dispatcher(create_backend_app)
+        # moto makes an item first and judges its condition then: another request must not see it between.
+        self._one_at_a_time = threading.Lock()
 
     def __call__(self, request: Request) -> Response:
-        if _service(request) == "s3" and not request.path.startswith(_S3_CONTROL_PATH):
+        region, service = _scope(request)
+        if service == "s3":
+            if request.path.startswith(PREFIX):
+                return self._control.serve(request) or call_wsgi(self._moto, request)
             text = "S3 is not here: each region has an endpoint of its own, which checks signatures.\n"
             return Response(400, (("Content-Type", "text/plain"),), text.encode())
+        if service == "dynamodb":
+            if self._is_off(region):
+                raise Dropped
+            request = _signed_for(request, region, self._home)
+            with self._one_at_a_time:
+                return call_wsgi(self._moto, request)
         return call_wsgi(self._moto, request)
+
+
+class _Dispatcher(DomainDispatcherApplication):
+    @override
+    def get_backend_for_host(self, host: str | None) -> Any:
+        """moto lists its own folder for this, at every request: half of the time that one takes."""
+        if host not in _backends:
+            _backends[host] = super().get_backend_for_host(host)
+        return _backends[host]
+
+
+_backends: dict[str | None, Any] = {}
 
 
 def call_wsgi(app: Callable[..., Iterable[bytes]], request: Request) -> Response:
@@ -74,11 +102,21 @@ def _environ(request: Request) -> dict[str, Any]:
     return environ
 
 
-def _service(request: Request) -> str:
-    """The service in the credential scope; `s3` for a presigned URL or a request that is not signed at all."""
+def _scope(request: Request) -> tuple[str, str]:
+    """Region and service in the credential scope; `s3` for a presigned URL or a request that is not signed at all."""
     credential = request.header("Authorization").partition("Credential=")[2].partition(",")[0]
     parts = credential.split("/")
     if len(parts) == 5:
-        return parts[3]
+        return parts[2], parts[3]
     form = request.header("Content-Type").startswith("application/x-www-form-urlencoded")
-    return "" if request.has_header("X-Amz-Target") or (request.method == "POST" and form) else "s3"
+    return "", "" if request.has_header("X-Amz-Target") or (request.method == "POST" and form) else "s3"
+
+
+def _signed_for(request: Request, region: str, home: str) -> Request:
+    """The request as one to the home region: moto keeps tables by the region of the scope."""
+    there, here = f"/{region}/dynamodb/", f"/{home}/dynamodb/"
+    headers = [
+        (name, value.replace(there, here) if name.lower() == "authorization" else value)
+        for name, value in request.headers
+    ]
+    return replace(request, headers=tuple(headers))

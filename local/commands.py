@@ -9,14 +9,12 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
-from local.controls import MAX_LAG_SECONDS
+from local import CommandFailed
 from local.ports import DEFAULT_PORT, LAST_BASE, LOOPBACK, Ports
+from local.replication_faults import MAX_LAG_SECONDS
 
+_VALUES = ("seconds", "state", "ratio", "to", "timeout", "prefix", "reason", "lose", "duplicate", "delay", "key")
 _ANSWER_SECONDS = 660.0  # longer than the longest `settle`
-
-
-class CommandFailed(Exception):
-    """What went wrong, in words for the person at the terminal."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -71,6 +69,21 @@ def _parser() -> argparse.ArgumentParser:
     _regional(command("region", "turn a region on or off")).add_argument("state", choices=("on", "off"))
     _regional(command("slow", "make a region's answers late")).add_argument("seconds")
     _regional(command("failing", "make a part of a region's requests fail")).add_argument("ratio", help="0 to 1")
+    command("threshold", "after how long a version is late, which S3 tells").add_argument("seconds")
+    for name, what in (("fail", "fail"), ("stall", "wait")):
+        trouble = _regional(command(f"{name}-replication", f"let versions {what} on their way to a region"))
+        trouble.add_argument("--prefix", help="only keys that begin so")
+        if name == "fail":
+            trouble.add_argument("--reason", help="one of S3's failure reasons (DstPutObjectNotPermitted)")
+    command("mend-replication", "versions go their way again; those that failed stay failed")
+    delivery = command("events", "lose, double or delay events on their way to the functions")
+    for name, what in (("lose", "are lost"), ("duplicate", "come twice"), ("delay", "come late")):
+        delivery.add_argument(f"--{name}", metavar="RATIO", help=f"which part of them {what}, 0 to 1 (0)")
+    delivery.add_argument("--seconds", help="how late (0.5)")
+    command("redrive", "try events again that were given up")
+    command("old-object", "put an object that is older than the replication rules").add_argument("key")
+    command("metrics", "put S3's replication metrics into CloudWatch")
+    command("monitor", "run the scheduled monitor now")
     command("location", "where a client is that does not say").add_argument("to", help="eu, us, a region, or a country")
     command("heal", "everything on, quick and well again")
     command("settle", "wait until nothing waits to be replicated").add_argument("--timeout", help="seconds")
@@ -109,15 +122,13 @@ def _loopback(host: str) -> str:
 
 def _tell(options: argparse.Namespace) -> str:
     """Ask the controls, and describe how the world is then."""
-    values = {
-        name: getattr(options, name)
-        for name in ("seconds", "state", "ratio", "to", "timeout")
-        if getattr(options, name, None) is not None
-    }
+    values = {name: getattr(options, name) for name in _VALUES if getattr(options, name, None) is not None}
     path = "/" + quote(options.command) + (f"/{quote(options.region, safe='')}" if "region" in options else "")
     method = "POST"
     if options.command == "status":
         method, path = "GET", "/state"
+    elif options.command == "monitor":
+        path = "/schedule/monitor"
     port = Ports.from_base(options.port).controls
     connection = HTTPConnection(LOOPBACK, port, timeout=_ANSWER_SECONDS)
     try:
@@ -130,7 +141,7 @@ def _tell(options: argparse.Namespace) -> str:
         connection.close()
     if response.status != 200:
         raise CommandFailed(answer.get("message", f"status {response.status}"))
-    return describe(answer)
+    return describe(answer) if "regions" in answer else json.dumps(answer["answer"], indent=2) + "\n"
 
 
 def describe(state: dict[str, object]) -> str:
@@ -146,4 +157,16 @@ def describe(state: dict[str, object]) -> str:
         if condition["failing_ratio"]:
             how.append(f"failing {condition['failing_ratio']:g} of 1")
         lines.append(f"{region['name']:<12} {', '.join(how):<40} {region['pending_from']} waiting to leave")
+    lines += [
+        f"replication to {fault['region'] or 'any region'}, keys {fault['prefix']}…: "
+        + (f"fails ({fault['reason']})" if fault["reason"] else "stalls")
+        for fault in _listed(state["replication_faults"])
+    ]
+    given_up = sum(region["dead_letters"] for region in regions)
+    lines += [f"events {state['events_lost']} lost, {given_up} given up"] if state["events_lost"] or given_up else []
     return "\n".join(lines) + "\n"
+
+
+def _listed(value: object) -> list[dict[str, str]]:
+    assert isinstance(value, list)
+    return value

@@ -8,7 +8,7 @@ from urllib.parse import unquote_plus
 from local.events import Record
 
 if TYPE_CHECKING:
-    from local.controls import RegionState, State
+    from local.states import RegionState, State
 
 _EVENTS_SHOWN = 20
 
@@ -33,9 +33,16 @@ def page(state: "State", records: Sequence[Record]) -> str:
 <h1>Nearside's local world</h1>
 <p>API <a href="{api}/">{api}</a> · access point <code>{mrap}</code></p>
 <h2>Regions</h2>
-<table><tr><th>region</th><th>is</th><th>slower by</th><th>failing</th><th>waiting to leave</th></tr>{rows}</table>
+<table><tr><th>region</th><th>is</th><th>slower by</th><th>failing</th><th>replication to it</th>
+<th>waiting to leave</th></tr>{rows}</table>
 <h2>Replication</h2>
-<p>{state.pending} pending. {_form("/lag", "seconds", f"{state.lag_seconds:g}", "lag in seconds")}</p>
+<p>{state.pending} pending. {_form("/lag", "seconds", f"{state.lag_seconds:g}", "lag in seconds")}
+{_form("/threshold", "seconds", f"{state.threshold_seconds:g}", "late after seconds")}
+{_form("/old-object", "key", "old.txt", "an object older than the rules")}</p>
+<p>{_faults(state)}</p>
+<h2>Event delivery</h2>
+<p>{_delivery(state)}</p>
+<p>{_schedules(state)}</p>
 <h2>Location</h2>
 <p>A client that does not say where it is (<code>X-World-Location</code>) is in <b>{escape(state.location)}</b>:
 {places} {_form("/location", "to", state.location, "somewhere else")}</p>
@@ -56,7 +63,56 @@ def _region(region: "RegionState") -> str:
     failing = _form(f"/failing/{name}", "ratio", f"{condition.failing_ratio:g}", "of 1")
     return (
         f"<tr><td><b>{name}</b><br><code>{escape(region.endpoint)}/{escape(region.bucket)}</code></td>"
-        f"<td>{is_on} {switch}</td><td>{slow}</td><td>{failing}</td><td>{region.pending_from}</td></tr>"
+        f"<td>{is_on} {switch}</td><td>{slow}</td><td>{failing}</td><td>{_replication(region)}</td>"
+        f"<td>{region.pending_from}</td></tr>"
+    )
+
+
+def _replication(region: "RegionState") -> str:
+    buttons = "".join(
+        f'<form method="post" action="/{action}/{escape(region.name)}"><button>{label}</button></form> '
+        for action, label in (("fail-replication", "let it fail"), ("stall-replication", "stall it"))
+    )
+    return f"{region.failed_to} failed. {buttons}"
+
+
+def _faults(state: "State") -> str:
+    if not state.replication_faults:
+        return "Nothing is wrong with replication."
+    shown = "; ".join(
+        escape(
+            f"to {fault.region or 'any region'}, keys {fault.prefix}…: "
+            + (f"fails ({fault.reason})" if fault.reason else "stalls")
+        )
+        for fault in state.replication_faults
+    )
+    return f'{shown} <form method="post" action="/mend-replication"><button>mend</button></form>'
+
+
+def _delivery(state: "State") -> str:
+    now = state.event_delivery
+    fields = "".join(
+        f'<label>{label} <input name="{name}" value="{value:g}"></label>'
+        for name, label, value in (
+            ("lose", "lost", now.lose),
+            ("duplicate", "twice", now.duplicate),
+            ("delay", "late (of 1)", now.delay),
+            ("seconds", "by seconds", now.delay_seconds),
+        )
+    )
+    waiting = sum(region.events_waiting for region in state.regions)
+    given_up = sum(region.dead_letters for region in state.regions)
+    return (
+        f"{waiting} wait, {given_up} given up, {state.events_lost} lost. "
+        f'<form method="post" action="/events">{fields}<button>set</button></form> '
+        '<form method="post" action="/redrive"><button>try those given up again</button></form>'
+    )
+
+
+def _schedules(state: "State") -> str:
+    return " ".join(
+        f'<form method="post" action="/schedule/{escape(name)}"><button>run {escape(name)} now</button></form>'
+        for name in state.schedules
     )
 
 

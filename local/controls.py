@@ -1,43 +1,25 @@
 """The controls: what the world does next, as a page for a person and as JSON for a program."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
+from local.background import NotScheduled
 from local.control_page import page
+from local.delivery import MAX_DELAY_SECONDS
 from local.events import Record
-from local.faults import MAX_SLOW_SECONDS, Condition
+from local.faults import MAX_SLOW_SECONDS
 from local.locations import UnknownLocation
+from local.replication_faults import DEFAULT_REASON, MAX_LAG_SECONDS, UnknownReason
 from local.server import Request, Response
+from local.states import State
 
-MAX_LAG_SECONDS = 3600.0
 MAX_SETTLE_SECONDS = 600.0
 
-
-@dataclass(frozen=True, slots=True)
-class RegionState:
-    """One region; `pending_from` counts the versions that wait to leave it."""
-
-    name: str
-    bucket: str
-    endpoint: str
-    condition: Condition
-    pending_from: int
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """The whole world as `GET /state` answers it."""
-
-    lag_seconds: float
-    location: str
-    regions: Sequence[RegionState]
-    mrap: Mapping[str, str]
-    api: str
-    pending: int
-    events: int
+_log = logging.getLogger(__name__)
 
 
 class Controllable(Protocol):
@@ -48,6 +30,15 @@ class Controllable(Protocol):
     def slow(self, region: str, seconds: float) -> None: ...
     def fail(self, region: str, ratio: float) -> None: ...
     def set_location(self, name: str) -> None: ...
+    def fail_replication(self, region: str, prefix: str, reason: str) -> None: ...
+    def stall_replication(self, region: str, prefix: str) -> None: ...
+    def mend_replication(self) -> None: ...
+    def set_threshold(self, seconds: float) -> None: ...
+    def disturb_events(self, lose: float, duplicate: float, delay: float, delay_seconds: float) -> None: ...
+    def redrive(self) -> int: ...
+    def add_old_object(self, key: str) -> str: ...
+    def publish_metrics(self) -> None: ...
+    def run_schedule(self, name: str) -> Any: ...
     def heal(self) -> None: ...
     def settle(self, timeout_seconds: float | None = None) -> None: ...
     def records(self) -> list[Record]: ...
@@ -67,6 +58,20 @@ class Controls:
             "region": self._switch,
             "slow": self._slow,
             "failing": self._fail,
+            "fail-replication": self._fail_replication,
+            "stall-replication": self._stall_replication,
+        }
+        self._plain: Mapping[str, Callable[[Request], object]] = {
+            "lag": lambda request: world.set_lag(_number(request, "seconds", MAX_LAG_SECONDS)),
+            "threshold": lambda request: world.set_threshold(_number(request, "seconds", MAX_LAG_SECONDS)),
+            "location": lambda request: world.set_location(_value(request, "to")),
+            "events": self._disturb,
+            "mend-replication": lambda _: world.mend_replication(),
+            "redrive": lambda _: world.redrive(),
+            "old-object": lambda request: world.add_old_object(_value(request, "key")),
+            "metrics": lambda _: world.publish_metrics(),
+            "heal": lambda _: world.heal(),
+            "settle": self._settle,
         }
 
     def __call__(self, request: Request) -> Response:
@@ -78,7 +83,7 @@ class Controls:
                 return self._show(request)
             if request.method == "POST":
                 return self._do(request)
-        except (BadControl, UnknownLocation) as error:
+        except (BadControl, UnknownLocation, UnknownReason, NotScheduled) as error:
             return _json(400, {"error": "BadRequest", "message": str(error)})
         return _json(405, {"error": "MethodNotAllowed", "message": f"{request.method} is none of GET, POST"})
 
@@ -96,26 +101,34 @@ class Controls:
         return _not_found(request)
 
     def _do(self, request: Request) -> Response:
-        name, _, region = request.path[1:].partition("/")
-        match name, region:
-            case "lag", "":
-                self._world.set_lag(_number(request, "seconds", MAX_LAG_SECONDS))
-            case "location", "":
-                self._world.set_location(_value(request, "to"))
-            case "heal", "":
-                self._world.heal()
-            case "settle", "":
-                self._settle(request)
-            case (("region" | "slow" | "failing"), region) if region:
-                known = [each.name for each in self._world.state().regions]
-                if region not in known:
-                    raise BadControl(f"region is {region!r}: expected one of {', '.join(known)}")
-                self._regional[name](region, request)
-            case _:
-                return _not_found(request)
+        name, _, rest = request.path[1:].partition("/")
+        answer: Any = None
+        if name in self._plain and not rest:
+            self._plain[name](request)
+        elif name in self._regional and rest:
+            self._check_region(rest)
+            self._regional[name](rest, request)
+        elif name == "schedule" and rest:
+            answer = {"answer": self._run(rest)}
+        else:
+            return _not_found(request)
         if "text/html" in request.header("Accept"):  # a form of the page: show the page again
             return Response(303, (("Location", "/"),))
-        return _json(200, asdict(self._world.state()))
+        return _json(200, answer if answer is not None else asdict(self._world.state()))
+
+    def _check_region(self, region: str) -> None:
+        known = [each.name for each in self._world.state().regions]
+        if region not in known:
+            raise BadControl(f"region is {region!r}: expected one of {', '.join(known)}")
+
+    def _run(self, name: str) -> Any:
+        try:
+            return self._world.run_schedule(name)
+        except NotScheduled:
+            raise
+        except Exception as error:
+            _log.exception("%s failed", name)
+            raise BadControl(f"{name} failed: {error!r}") from error
 
     def _switch(self, region: str, request: Request) -> None:
         state = _value(request, "state")
@@ -128,6 +141,20 @@ class Controls:
 
     def _fail(self, region: str, request: Request) -> None:
         self._world.fail(region, _number(request, "ratio", 1.0))
+
+    def _fail_replication(self, region: str, request: Request) -> None:
+        fields = _fields(request)
+        self._world.fail_replication(region, fields.get("prefix", ""), fields.get("reason") or DEFAULT_REASON)
+
+    def _stall_replication(self, region: str, request: Request) -> None:
+        self._world.stall_replication(region, _fields(request).get("prefix", ""))
+
+    def _disturb(self, request: Request) -> None:
+        def given(name: str, most: float, otherwise: float) -> float:
+            return _number(request, name, most) if _given(request, name) else otherwise
+
+        lose, duplicate, delay = (given(name, 1.0, 0.0) for name in ("lose", "duplicate", "delay"))
+        self._world.disturb_events(lose, duplicate, delay, given("seconds", MAX_DELAY_SECONDS, 0.5))
 
     def _settle(self, request: Request) -> None:
         timeout = _number(request, "timeout", MAX_SETTLE_SECONDS) if _given(request, "timeout") else None

@@ -26,7 +26,8 @@ _OWNER = "A1NEARSIDELOCAL"
 class Happened:
     """One thing that happened to one version: `name` is such as `ObjectCreated:Put`.
 
-    `size` is None for delete markers and deletions; `principal` is the access key that asked, empty for replication.
+    `size` is None for delete markers and deletions; `principal` is the access key that asked, empty for replication;
+    `replication` is what the replication events say beside (`replicationEventData`).
     """
 
     name: str
@@ -38,6 +39,7 @@ class Happened:
     etag: str = ""
     principal: str = ""
     client: str = "127.0.0.1"
+    replication: Mapping[str, str] | None = None
 
 
 class Events:
@@ -62,14 +64,17 @@ def _record(happened: Happened, sequencer: str) -> Record:
     if happened.size is not None:
         described |= {"size": happened.size, "eTag": happened.etag.strip('"')}
     described |= {"versionId": happened.version_id, "sequencer": sequencer}
-    return {
-        "eventVersion": "2.1",
+    told_by_s3 = happened.replication is not None
+    record = {
+        "eventVersion": "2.2" if told_by_s3 else "2.1",
         "eventSource": "aws:s3",
         "awsRegion": happened.region,
         "eventTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z",
         "eventName": happened.name,
-        "userIdentity": {"principalId": f"AWS:{happened.principal or 's3-replication'}"},
-        "requestParameters": {"sourceIPAddress": happened.client},
+        "userIdentity": {
+            "principalId": "s3.amazonaws.com" if told_by_s3 else f"AWS:{happened.principal or 's3-replication'}"
+        },
+        "requestParameters": {"sourceIPAddress": "s3.amazonaws.com" if told_by_s3 else happened.client},
         "responseElements": {
             "x-amz-request-id": secrets.token_hex(8).upper(),
             "x-amz-id-2": secrets.token_urlsafe(32),
@@ -85,6 +90,7 @@ def _record(happened: Happened, sequencer: str) -> Record:
             "object": described,
         },
     }
+    return record | ({"replicationEventData": dict(happened.replication)} if happened.replication else {})
 
 
 class Feed:

@@ -67,7 +67,7 @@ class Faults:
 
     def _change(self, region: str, **changes: float) -> None:
         with self._lock:
-            self._conditions[region] = replace(self._conditions[region], **changes)  # type: ignore[arg-type]
+            self._conditions[region] = replace(self._conditions[region], **changes)  # type: ignore[arg-type]  # fields by name
 
     def _is_due(self, region: str, ratio: float) -> bool:
         """Spread failures evenly instead of drawing lots: at 0.5 every second request fails, and a test can count."""

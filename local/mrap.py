@@ -16,6 +16,7 @@ from local.s3 import RegionalS3, answered, cors_rules
 from local.s3_errors import S3Error
 from local.server import Request, Response
 from local.signatures import Verifier, check_region
+from local.traffic import Traffic
 
 LOCATION_HEADER = "X-World-Location"
 REGION_HEADER = "X-World-Region"
@@ -47,11 +48,13 @@ class MultiRegionAccessPoint:
         members: Mapping[str, Member],
         identities: Identities,
         faults: Faults,
+        traffic: Traffic,
         default_location: Callable[[], Location],
     ) -> None:
         self._members = members
         self._verifier = Verifier(identities)
         self._faults = faults
+        self._traffic = traffic
         self._default_location = default_location
 
     def __call__(self, request: Request) -> Response:
@@ -77,7 +80,7 @@ class MultiRegionAccessPoint:
         return member.s3.perform(replace(request, headers=_for_region(request)), where, verified)
 
     def _route(self, request: Request) -> str:
-        """The nearest region that is on. Raises S3Error when all are off or the location is unknown."""
+        """The nearest region that is active and on. Raises S3Error when there is none or the location is unknown."""
         location = self._default_location()
         named = request.header(LOCATION_HEADER)
         if named:
@@ -86,9 +89,10 @@ class MultiRegionAccessPoint:
             except UnknownLocation as error:
                 details = {"ArgumentName": LOCATION_HEADER, "ArgumentValue": named}
                 raise S3Error(400, "InvalidArgument", str(error), details) from None
-        region = next(filter(self._faults.is_on, nearest_first(location, self._members)), None)
+        active = filter(self._traffic.is_active, nearest_first(location, self._members))
+        region = next(filter(self._faults.is_on, active), None)
         if region is None:
-            raise S3Error(503, "ServiceUnavailable", "Every region of this Multi-Region Access Point is off.")
+            raise S3Error(503, "ServiceUnavailable", "Every active region of this Multi-Region Access Point is off.")
         return region
 
 

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from xml.etree import ElementTree
 
 from moto.core.base_backend import BackendDict
@@ -66,11 +66,12 @@ def create_bucket(name: str, region: str) -> FakeBucket:
     return bucket
 
 
-def write(bucket: str, key: str, body: bytes, content_type: str) -> FakeKey:
-    """Store an object as if it had always been there: no event, no replication."""
+def write(bucket: str, key: str, body: bytes, content_type: str, age: timedelta = timedelta()) -> FakeKey:
+    """Store an object as if it had been there for `age`: no event, no replication."""
     with changing(bucket, [key]):
         version = backend().put_object(bucket, key, body)
         version.set_metadata({"content-type": content_type})
+        version.last_modified -= age
     return version
 
 
@@ -145,16 +146,24 @@ def add_delete_marker(bucket: str, key: str) -> FakeDeleteMarker | None:
 
 def current_marker(where: Address, version_id: str) -> FakeDeleteMarker | None:
     """The delete marker that hides the key, or that the version id names; None when there is none."""
-    versions = _versions(where.bucket, where.key)
+    found = _versions(where.bucket, where.key)
     if version_id:
-        versions = [version for version in versions if version.version_id == version_id]
-    return versions[-1] if versions and isinstance(versions[-1], FakeDeleteMarker) else None
+        found = [version for version in found if version.version_id == version_id]
+    return found[-1] if found and isinstance(found[-1], FakeDeleteMarker) else None
 
 
 def current_object(bucket: str, key: str) -> FakeKey | None:
     """The current version of the key, or None when there is none or a delete marker hides it."""
     versions = _versions(bucket, key)
     return versions[-1] if versions and isinstance(versions[-1], FakeKey) else None
+
+
+def find_object(bucket: str, key: str, version_id: str = "") -> FakeKey | None:
+    """The version of the key with this id, or the current one; None when there is none or it is a delete marker."""
+    if not version_id:
+        return current_object(bucket, key)
+    found = (version for version in _versions(bucket, key) if version.version_id == version_id)
+    return next((version for version in found if isinstance(version, FakeKey)), None)
 
 
 def sorted_names(bucket: str) -> list[str]:
@@ -171,6 +180,19 @@ def sorted_names(bucket: str) -> list[str]:
                 _place(names, key, present=current_object(bucket, key) is not None)
         _names[bucket] = names
         return names
+
+
+def all_versions(bucket: str) -> Iterator[Version]:
+    """Every version and delete marker of the bucket as it is now, by key, each key's oldest first."""
+    found = find_bucket(bucket)
+    with _locks[bucket]:
+        versions = [version for key in (found.keys if found else ()) for version in _versions(bucket, key)]
+    return iter(versions)
+
+
+def versions(bucket: str, key: str) -> list[Version]:
+    """The key's versions and delete markers in the bucket, oldest first."""
+    return list(_versions(bucket, key))
 
 
 def keys_to_delete(body: bytes) -> list[str]:

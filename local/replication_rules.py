@@ -5,19 +5,28 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from local.object_store import ACCOUNT, backend
+from local.s3_errors import S3Error
 
 
 @dataclass(frozen=True, slots=True)
 class ReplicationRule:
-    """One enabled rule of a bucket's replication configuration."""
+    """One enabled rule of a bucket's replication configuration. `metrics` and `time_control` (RTC) say which events S3
+    tells of it."""
 
+    id: str
     prefix: str
     destination: str
     delete_markers: bool
+    metrics: bool
+    time_control: bool
+
+    def fits(self, key: str, *, marker: bool) -> bool:
+        """Whether it carries this key, or a delete marker of it."""
+        return key.startswith(self.prefix) and (self.delete_markers or not marker)
 
 
 def put_replication_rule(source: str, destination: str) -> None:
-    """One rule for the whole bucket, delete markers and replicas' metadata included."""
+    """One rule for the whole bucket, delete markers and replicas' metadata included, with Replication Time Control."""
     rule = {
         "ID": f"to-{destination}",
         "Priority": "1",
@@ -25,7 +34,11 @@ def put_replication_rule(source: str, destination: str) -> None:
         "Filter": {"Prefix": ""},
         "DeleteMarkerReplication": {"Status": "Enabled"},
         "SourceSelectionCriteria": {"ReplicaModifications": {"Status": "Enabled"}},
-        "Destination": {"Bucket": f"arn:aws:s3:::{destination}"},
+        "Destination": {
+            "Bucket": f"arn:aws:s3:::{destination}",
+            "Metrics": {"Status": "Enabled", "EventThreshold": {"Minutes": "15"}},
+            "ReplicationTime": {"Status": "Enabled", "Time": {"Minutes": "15"}},
+        },
     }
     role = f"arn:aws:iam::{ACCOUNT}:role/replication"
     backend().put_bucket_replication(source, {"Role": role, "Rule": [rule]})
@@ -51,6 +64,19 @@ def replication_xml(bucket: str) -> bytes:
     return f'{xml}<ReplicationConfiguration xmlns="{space}">{inner}</ReplicationConfiguration>'.encode()
 
 
+def check_versioning(bucket: str, body: bytes) -> None:
+    """Raises S3Error for a PutBucketVersioning that would suspend versioning while the bucket replicates.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication-troubleshoot.html
+    """
+    if b"Suspended" in body and replication_configuration(bucket):
+        message = (
+            "A replication configuration is present on this bucket, so you cannot change the versioning state. "
+            "To change the versioning state, first delete the replication configuration."
+        )
+        raise S3Error(409, "InvalidBucketState", message)
+
+
 def _element(name: str, value: object) -> str:
     if isinstance(value, list):
         return "".join(_element(name, item) for item in value)
@@ -62,6 +88,16 @@ def _element(name: str, value: object) -> str:
 
 def _rule(rule: dict[str, Any]) -> ReplicationRule:
     chosen = rule.get("Filter") or {}
-    prefix = chosen.get("Prefix") or (chosen.get("And") or {}).get("Prefix") or rule.get("Prefix") or ""
-    markers = (rule.get("DeleteMarkerReplication") or {}).get("Status") == "Enabled"
-    return ReplicationRule(prefix, rule["Destination"]["Bucket"].removeprefix("arn:aws:s3:::"), markers)
+    destination = rule["Destination"]
+    return ReplicationRule(
+        id=rule.get("ID") or "",
+        prefix=chosen.get("Prefix") or (chosen.get("And") or {}).get("Prefix") or rule.get("Prefix") or "",
+        destination=destination["Bucket"].removeprefix("arn:aws:s3:::"),
+        delete_markers=_enabled(rule, "DeleteMarkerReplication"),
+        metrics=_enabled(destination, "Metrics"),
+        time_control=_enabled(destination, "ReplicationTime"),
+    )
+
+
+def _enabled(settings: dict[str, Any], name: str) -> bool:
+    return bool((settings.get(name) or {}).get("Status") == "Enabled")

@@ -1,25 +1,28 @@
 """A world in the foreground: its banner, its log, its end; and what other tools need to find it."""
 
 import contextlib
+import io
 import ipaddress
 import json
 import logging
-import queue
 import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
 from pathlib import Path
+from typing import TextIO, override
 
-from local.commands import CommandFailed
+from local import CommandFailed
+from local.deployment import PRIMARY, REGIONS, environment
 from local.functions import FunctionFailed
 from local.intrinsics import TemplateError
 from local.ports import Ports
 from local.server import PortInUse, Request
-from local.world import PRIMARY, REGIONS, World, environment
+from local.world import World
 
 _STOPS = (signal.SIGINT, signal.SIGTERM)
+_LOOK_SECONDS = 0.1
 
 
 def run(port: int, host: str, lag_seconds: float, *, quiet: bool, docker: bool, env_vars: Path | None) -> None:
@@ -27,20 +30,28 @@ def run(port: int, host: str, lag_seconds: float, *, quiet: bool, docker: bool, 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     if docker:
         host = docker_gateway()
-    with _stop_signal() as stopped:
-        try:
-            world = World(
-                Ports.from_base(port), lag_seconds=lag_seconds, host=host, log=None if quiet else _log_request
-            )
-        except (PortInUse, TemplateError, FunctionFailed, OSError) as error:
-            raise CommandFailed(str(error)) from error
-        with world:
-            if env_vars is not None:
-                write_env_vars(world, env_vars)
-            sys.stdout.write(banner(world))
-            sys.stdout.flush()
-            stopped.get()
-            sys.stdout.write("\nstopping\n")
+    stops = _stop_signals()
+    try:
+        world = World(
+            Ports.from_base(port),
+            lag_seconds=lag_seconds,
+            host=host,
+            log=None if quiet else _log_request,
+            clockwork=True,
+        )
+    except (PortInUse, TemplateError, FunctionFailed, OSError) as error:
+        raise CommandFailed(str(error)) from error
+    with world:
+        if env_vars is not None:
+            write_env_vars(world, env_vars)
+        sys.stdout.write(banner(world))
+        sys.stdout.flush()
+        with contextlib.redirect_stdout(_WithoutMetrics(sys.stdout)):
+            while not stops:
+                time.sleep(_LOOK_SECONDS)
+        for number in _STOPS:  # impatience does not end the ending half-way
+            signal.signal(number, signal.SIG_IGN)
+        sys.stdout.write("\nstopping\n")
 
 
 def banner(world: World) -> str:
@@ -111,18 +122,40 @@ def docker_gateway() -> str:
     raise CommandFailed("--docker: docker's bridge has no IPv4 network")
 
 
-@contextlib.contextmanager
-def _stop_signal() -> Iterator[queue.SimpleQueue[int]]:
-    """Where Ctrl-C and SIGTERM turn up. A SimpleQueue, because its `put` may interrupt its `get`; an Event's `set` in a
-    handler waits for ever for the lock that the interrupted `wait` holds
-    (https://docs.python.org/3/library/queue.html#queue.SimpleQueue.put)."""
-    stopped: queue.SimpleQueue[int] = queue.SimpleQueue()
-    before = {number: signal.signal(number, lambda which, _: stopped.put(which)) for number in _STOPS}
-    try:
-        yield stopped
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+class _WithoutMetrics(io.TextIOBase):
+    """What functions print, but for metrics in CloudWatch's embedded format: nobody reads them at a terminal.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+    """
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._dropped = False
+
+    @override
+    def write(self, text: str) -> int:
+        """Everything else goes on; `print` writes the end of a line by itself, which goes with its line."""
+        metrics = text.startswith('{"_aws"')
+        if not metrics and not (self._dropped and text == "\n"):
+            self._out.write(text)
+        self._dropped = metrics and not text.endswith("\n")
+        return len(text)
+
+    @override
+    def flush(self) -> None:
+        self._out.flush()
+
+
+def _stop_signals() -> list[int]:
+    """Where Ctrl-C and SIGTERM turn up from now on.
+
+    It is to be looked at, not waited for: a handler that sets an Event may wait for a lock that its own thread holds,
+    and on Python 3.13.0 a SimpleQueue's `get` may sleep on when it is interrupted by its `put`.
+    """
+    stops: list[int] = []
+    for number in _STOPS:
+        signal.signal(number, lambda which, _: stops.append(which))
+    return stops
 
 
 def _log_request(server: str, request: Request, status: int, seconds: float) -> None:

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from moto.s3.models import FakeKey
 
 from local import cors, object_store
+from local.copying import copy, with_checksum
 from local.events import Events, Happened
 from local.faults import Faults
 from local.forwarding import forward
@@ -16,7 +17,7 @@ from local.listing import list_objects_v2
 from local.operations import Address, address, operation
 from local.payloads import Payload, read_payload
 from local.replication import Replication
-from local.replication_rules import replication_configuration, replication_xml
+from local.replication_rules import check_versioning, replication_configuration, replication_xml
 from local.s3_errors import S3Error
 from local.server import Dropped, Request, Response
 from local.signatures import Verified, Verifier
@@ -98,11 +99,22 @@ class RegionalS3:
             return list_objects_v2(plain, where.bucket)
         if name == "GetBucketReplication" and replication_configuration(where.bucket):
             return Response(200, (("Content-Type", "application/xml"),), replication_xml(where.bucket))
+        if name == "PutBucketVersioning":
+            check_versioning(where.bucket, payload.body)
+        if name in ("CopyObject", "UploadPartCopy"):
+
+            def do(copying: Request) -> Response:
+                return self._do(copying, where, name, verified)
+
+            return copy(plain, where, name, self._faults.is_on, do)
+        return self._do(plain, where, name, verified)
+
+    def _do(self, request: Request, where: Address, name: str, verified: Verified) -> Response:
         if name in _CREATED or name in _DELETIONS:
-            return self._change(plain, where, name, verified)
-        response = forward(plain, where)
+            return self._change(request, where, name, verified)
+        response = forward(request, where)
         if name in ("GetObject", "HeadObject"):
-            response = self._describe(plain, where, response)
+            response = with_checksum(request, where, self._describe(request, where, response))
         return response
 
     def _change(self, request: Request, where: Address, name: str, verified: Verified) -> Response:

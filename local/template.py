@@ -1,6 +1,6 @@
-"""What the local world needs of template.yaml: the API's routes and CORS, and each function's code and environment."""
+"""What the local world needs of template.yaml: routes, CORS, functions with what starts them, queues and the table."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,28 @@ from typing import Any
 from local.intrinsics import Resolver, TemplateError, load_yaml
 
 _LAMBDA_TIMEOUT_SECONDS = 3  # Lambda's default
+_SQS_BATCH = 10  # an event source mapping's default
+_QUEUE = "AWS::SQS::Queue"
+_TABLES = ("AWS::DynamoDB::GlobalTable", "AWS::DynamoDB::Table")
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSource:
+    """An SQS event source of a function. `partial`: the function may name the messages of a batch that failed."""
+
+    queue: str
+    batch_size: int
+    partial: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """A Schedule or ScheduleV2 event of a function. `input` is the event's JSON, empty for AWS's own."""
+
+    name: str
+    kind: str
+    expression: str
+    input: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +42,17 @@ class Function:
     environment: Mapping[str, str]
     timeout_seconds: int
     memory_mb: int
+    queues: tuple[QueueSource, ...] = ()
+    schedules: tuple[Schedule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """An AWS::SQS::Queue. `dead_letters` is the logical id of its dead-letter queue, empty when it has none."""
+
+    name: str
+    dead_letters: str = ""
+    max_receives: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +83,8 @@ class Template:
     routes: tuple[Route, ...]
     cors: Cors | None
     layers: tuple[Path, ...] = field(default=())
+    queues: tuple[Queue, ...] = ()
+    table: Mapping[str, Any] | None = None
 
 
 def read_template(path: Path, parameters: Mapping[str, str], region: str) -> Template:
@@ -66,12 +101,14 @@ def read_template(path: Path, parameters: Mapping[str, str], region: str) -> Tem
             path.parent / reader.properties(name)["ContentUri"]
             for name in reader.named("AWS::Serverless::LayerVersion")
         ),
+        queues=tuple(map(reader.queue, reader.named(_QUEUE))),
+        table=reader.table(),
     )
 
 
 def _active(document: Mapping[str, Any], resolver: Resolver) -> dict[str, dict[str, Any]]:
     """The resources whose condition holds. Only what is read is resolved: policies and alarms are not ours."""
-    wanted = ("AWS::Serverless::Function", "AWS::Serverless::LayerVersion", "AWS::ApiGatewayV2::")
+    wanted = ("AWS::Serverless::Function", "AWS::Serverless::LayerVersion", "AWS::ApiGatewayV2::", _QUEUE, *_TABLES)
     active = {}
     for name, resource in (document.get("Resources") or {}).items():
         if not str(resource["Type"]).startswith(wanted):
@@ -112,7 +149,22 @@ class _Reader:
             environment={key: str(value) for key, value in environment.items()},
             timeout_seconds=int(merged.get("Timeout", _LAMBDA_TIMEOUT_SECONDS)),
             memory_mb=int(merged.get("MemorySize", 128)),
+            queues=tuple(_queue_sources(own)),
+            schedules=tuple(_schedules(own)),
         )
+
+    def queue(self, name: str) -> Queue:
+        policy = self.properties(name).get("RedrivePolicy")
+        if not policy:
+            return Queue(name)
+        dead_letters = _logical_id(policy["deadLetterTargetArn"])
+        if dead_letters not in self._resources:
+            raise TemplateError(f"{name} has no dead-letter queue: deadLetterTargetArn is {dead_letters!r}")
+        return Queue(name, dead_letters, int(policy["maxReceiveCount"]))
+
+    def table(self) -> Mapping[str, Any] | None:
+        """The properties of the first table, or None."""
+        return next((self.properties(name) for kind in _TABLES for name in self.named(kind)), None)
 
     def route(self, name: str) -> Route:
         properties = self.properties(name)
@@ -137,3 +189,26 @@ class _Reader:
                     credentials=bool(found.get("AllowCredentials", False)),
                 )
         return None
+
+
+def _events(properties: Mapping[str, Any], *kinds: str) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    for name, event in (properties.get("Events") or {}).items():
+        if event["Type"] in kinds:
+            yield name, event["Type"], event.get("Properties") or {}
+
+
+def _queue_sources(properties: Mapping[str, Any]) -> Iterator[QueueSource]:
+    for _, _, source in _events(properties, "SQS"):
+        partial = "ReportBatchItemFailures" in source.get("FunctionResponseTypes", ())
+        yield QueueSource(_logical_id(source["Queue"]), int(source.get("BatchSize", _SQS_BATCH)), partial)
+
+
+def _schedules(properties: Mapping[str, Any]) -> Iterator[Schedule]:
+    for name, kind, schedule in _events(properties, "Schedule", "ScheduleV2"):
+        expression = schedule.get("ScheduleExpression") or schedule.get("Schedule") or ""
+        yield Schedule(name, kind, str(expression), str(schedule.get("Input") or ""))
+
+
+def _logical_id(arn: str) -> str:
+    """A resolved `!GetAtt Queue.Arn` names the queue by its logical id."""
+    return str(arn).removesuffix(".Arn")

@@ -1,49 +1,54 @@
 """The world: two regions, their replication, the access point over them, the API in front, and its controls."""
 
 import contextlib
-import json
-import os
 import threading
+import time
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Self
-
-from moto.s3.models import CorsRule
+from typing import Any, Self
 
 from local import ROOT, object_store
 from local.api import HttpApi
 from local.aws import RestOfAws
-from local.controls import Controls, RegionState, State
+from local.background import Background
+from local.batch_replication import BatchReplication
+from local.clockwork import Clockwork, rate_seconds
+from local.controls import Controls
+from local.delivery import Disturbance
+from local.deployment import (
+    MRAP_ALIAS,
+    MRAP_ARN,
+    PRIMARY,
+    REGIONS,
+    bucket_of,
+    environment,
+    make_buckets,
+    sdk_environment,
+)
+from local.event_flow import EventFlow
 from local.events import Events, Feed, Record
 from local.faults import Faults
 from local.functions import with_environment
 from local.identities import WORLD, Identities
 from local.locations import Location, locate
+from local.metrics import ReplicationMetrics
 from local.mrap import Member, MultiRegionAccessPoint
 from local.ports import LOOPBACK, Ports
-from local.replication import Replication
-from local.replication_rules import put_replication_rule
+from local.replication import THRESHOLD_SECONDS, Replication
+from local.replication_faults import DEFAULT_REASON, ReplicationFault, checked_reason
 from local.s3 import RegionalS3
+from local.s3_control import S3Control
 from local.samples import samples
 from local.server import AccessLog, App, Server
+from local.states import State, state_of
+from local.tables import create_table
 from local.template import Template, read_template
+from local.traffic import Traffic
 
-PRIMARY = "eu-west-2"
-REGIONS = (PRIMARY, "us-east-2")
-MRAP_NAME = "nearside"
-MRAP_ALIAS = "nearsidelocal.mrap"  # AWS makes aliases of 13 letters and digits
 DEFAULT_LAG_SECONDS = 5.0
-
-# Exactly what a page needs that uploads with a presigned URL and looks at what came of it.
-_CORS = CorsRule(
-    allowed_origins=["*"],
-    allowed_methods=["GET", "HEAD", "PUT", "DELETE"],
-    allowed_headers=["*"],
-    expose_headers=["ETag", "x-amz-version-id", "x-amz-replication-status", "x-amz-delete-marker", "X-World-Region"],
-    max_age_seconds=3000,
-)
-
+METRICS_SECONDS = 5.0
 
 _only_one = threading.Lock()
 
@@ -58,44 +63,12 @@ def _alone() -> Iterator[None]:
         _only_one.release()
 
 
-def environment(place_urls: Mapping[str, str], mrap_url: str, aws_url: str) -> dict[str, str]:
-    """The variables of the functions, for a world whose servers are at these addresses."""
-    buckets = {region: bucket_of(region) for region in place_urls}
-    replicas = [
-        {"region": region, "bucket": bucket, "endpoint": place_urls[region]}
-        for region, bucket in buckets.items()
-        if region != PRIMARY
-    ]
-    return {
-        "BUCKET": buckets[PRIMARY],
-        "BUCKET_REGION": PRIMARY,
-        "S3_ENDPOINT": place_urls[PRIMARY],
-        "REPLICAS": json.dumps(replicas),
-        "USE_MRAP": "true",
-        "MRAP_ALIAS": MRAP_ALIAS,
-        "MRAP_ENDPOINT": mrap_url,
-        "AUTH_MODE": "none",
-        "ACCESS_POLICY": "[]",
-        "SIGNING_ROLE_ARN": "",
-        "CURSOR_KEY": "local-world-cursor-key",
-        "S3CONTROL_ENDPOINT": aws_url,
-        "AWS_REGION": PRIMARY,
-        "AWS_ACCESS_KEY_ID": WORLD.access_key_id,
-        "AWS_SECRET_ACCESS_KEY": WORLD.secret_access_key,
-        "AWS_SESSION_TOKEN": "",
-    }
-
-
-def bucket_of(region: str) -> str:
-    """The name of a region's bucket."""
-    return f"nearside-{region}"
-
-
 class World:
     """A running world, from construction until `close()`. Use it with `with`.
 
     Raises PortInUse when a port is taken, TemplateError and FunctionFailed when the project cannot be read. moto keeps
-    its state per process, so there is one world at a time; the next one begins empty.
+    its state per process, so there is one world at a time; the next one begins empty. With `clockwork` scheduled
+    functions and metrics come by themselves, otherwise only on command.
     """
 
     def __init__(
@@ -108,6 +81,7 @@ class World:
         settings: Mapping[str, str] | None = None,
         with_samples: bool = True,
         log: AccessLog | None = None,
+        clockwork: bool = False,
     ) -> None:
         self._host = host
         self._log = log
@@ -119,12 +93,14 @@ class World:
         self.credentials = WORLD
         self.buckets = {region: bucket_of(region) for region in REGIONS}
         self.mrap_alias = MRAP_ALIAS
-        self.mrap_arn = f"arn:aws:s3::{object_store.ACCOUNT}:accesspoint/{MRAP_ALIAS}"
+        self.mrap_arn = MRAP_ARN
         with contextlib.ExitStack() as stack:
             stack.enter_context(_alone())
             object_store.reset()
             stack.callback(object_store.reset)
             self._build(stack, ports or Ports(), lag_seconds, read_template(template, {}, PRIMARY), with_samples)
+            if clockwork:
+                stack.callback(self._wind().close)
             self._stack = stack.pop_all()
 
     def _build(
@@ -136,7 +112,11 @@ class World:
         self.faults = Faults(REGIONS)
         self.replication = Replication(self._region_of, self.faults, self.events, lag_seconds)
         stack.callback(self.replication.close)
-        self._make_buckets(with_samples)
+        self.traffic = Traffic(self.buckets)
+        self._metrics = ReplicationMetrics(self.replication, self.buckets, self._region_of)
+        make_buckets(self.buckets)
+        create_table(template.table, PRIMARY)
+        self._add_samples(with_samples)
 
         def serve(name: str, app: App, port: int, host: str = self._host) -> str:
             server = Server(name, app, host, port, self._log)
@@ -148,26 +128,36 @@ class World:
             region: serve(region, s3[region], port) for region, port in zip(REGIONS, ports.places, strict=True)
         }
         members = {region: Member(self.buckets[region], s3[region]) for region in REGIONS}
-        mrap = MultiRegionAccessPoint(members, self.identities, self.faults, self.location)
+        mrap = MultiRegionAccessPoint(members, self.identities, self.faults, self.traffic, self.location)
         self.mrap_url = serve("mrap", mrap, ports.mrap)
         # The controls are for whoever sits at this machine, wherever the rest listens.
         self.controls_url = serve("controls", Controls(self), ports.controls, LOOPBACK)
-        self.aws_url = serve("aws", RestOfAws(), ports.aws)
-        stack.enter_context(with_environment(self._aws_environment()))
-        self._api = HttpApi(template, self.environment(), self.location)
-        self.api_url = serve("api", self._api, ports.api)
+        control = S3Control(MRAP_ARN, self.traffic, BatchReplication(self.replication))
+        aws = RestOfAws(control, PRIMARY, lambda region: region in REGIONS and not self.faults.is_on(region))
+        self.aws_url = serve("aws", aws, ports.aws)
+        # What answers at each endpoint, for tests that have no time for HTTP.
+        self.apps: Mapping[str, App] = {**s3, "mrap": mrap, "aws": aws}
+        stack.enter_context(with_environment(sdk_environment(self.place_urls[PRIMARY], self.aws_url)))
+        self.api = HttpApi(template, self.environment(), self.location)
+        self._background = Background(template, self.environment(), REGIONS)
+        self.flow = EventFlow(template, self._background, self.buckets, self.faults.is_on)
+        stack.callback(self.flow.close)
+        self.events.listeners.append(self.flow.delivery)
+        self.api_url = serve("api", self.api, ports.api)
         stack.callback(self.faults.close)
 
-    def _make_buckets(self, with_samples: bool) -> None:
-        for region, bucket in self.buckets.items():
-            object_store.create_bucket(bucket, region).cors = [_CORS]
-        for bucket in self.buckets.values():
-            for other in set(self.buckets.values()) - {bucket}:
-                put_replication_rule(bucket, other)
-        object_store.create_mrap(MRAP_NAME, MRAP_ALIAS, self.buckets)
-        for sample in samples() if with_samples else ():
+    def _add_samples(self, wanted: bool) -> None:
+        for sample in samples() if wanted else ():
             version = object_store.write(self.buckets[PRIMARY], sample.key, sample.body, sample.content_type)
             self.replication.already_done(self.buckets[PRIMARY], version)
+
+    def _wind(self) -> Clockwork:
+        def scheduled(name: str, expression: str) -> tuple[str, float, Any]:
+            return name, rate_seconds(expression, otherwise=300.0), lambda: self.run_schedule(name)
+
+        functions = self._background.scheduled
+        tasks = [scheduled(name, function.schedules[0].expression) for name, function in functions.items()]
+        return Clockwork([*tasks, ("metrics", METRICS_SECONDS, self.publish_metrics)])
 
     def _regional(self, region: str) -> RegionalS3:
         def endpoint_of(other: str) -> str:
@@ -184,26 +174,11 @@ class World:
         own = environment(self.place_urls, self.mrap_url, self.aws_url)
         return own | self._settings | self._reloaded
 
-    def _aws_environment(self) -> dict[str, str | None]:
-        """For AWS SDKs in this process, which read these when they first need them: never a real account."""
-        return {
-            "AWS_REGION": PRIMARY,
-            "AWS_DEFAULT_REGION": PRIMARY,
-            "AWS_ACCESS_KEY_ID": self.credentials.access_key_id,
-            "AWS_SECRET_ACCESS_KEY": self.credentials.secret_access_key,
-            "AWS_SESSION_TOKEN": None,
-            "AWS_PROFILE": None,
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "AWS_ENDPOINT_URL": self.aws_url,
-            "AWS_ENDPOINT_URL_S3": self.place_urls[PRIMARY],
-        }
-
     def reload(self, **settings: str) -> None:
         """Import the functions anew with these variables changed, such as `USE_MRAP="false"`, or as before."""
         self._reloaded = settings
-        self._api.load(self.environment())
+        self.api.load(self.environment())
+        self._background.load(self.environment())
 
     @property
     def is_reloaded(self) -> bool:
@@ -235,15 +210,73 @@ class World:
         """Refuse this part (0 to 1) of the requests to the region."""
         self.faults.fail(region, ratio)
 
+    def fail_replication(self, region: str = "", prefix: str = "", reason: str = DEFAULT_REASON) -> None:
+        """Let versions of keys with the prefix fail for S3's `reason` on their way to the region ('': to any). They
+        stay FAILED: S3 does not try again. Raises UnknownReason."""
+        self._trouble(ReplicationFault(region, prefix, checked_reason(reason)))
+
+    def stall_replication(self, region: str = "", prefix: str = "") -> None:
+        """Let versions of keys with the prefix wait on their way to the region ('': to any) until this is mended."""
+        self._trouble(ReplicationFault(region, prefix))
+
+    def _trouble(self, fault: ReplicationFault) -> None:
+        self.replication.trouble((*self.replication.troubles, fault))
+
+    def mend_replication(self) -> None:
+        """No more faults of replication: what stalled goes on, what failed stays failed."""
+        self.replication.trouble(())
+
+    def set_threshold(self, seconds: float) -> None:
+        """After how long a version on its way has missed its time (RTC: 900 s) and S3 tells so."""
+        self.replication.set_threshold(seconds)
+
+    def disturb_events(
+        self, lose: float = 0.0, duplicate: float = 0.0, delay: float = 0.0, delay_seconds: float = 0.5
+    ) -> None:
+        """Lose, deliver twice, and deliver late these parts (0 to 1) of the events from now on."""
+        self.flow.disturb(Disturbance(lose, duplicate, delay, delay_seconds))
+
+    def redrive(self) -> int:
+        """Move the messages of the dead-letter queues back to their queues. Returns how many."""
+        return self.flow.redrive()
+
+    def add_old_object(
+        self, key: str, body: bytes = b"old\n", region: str = PRIMARY, age: timedelta = timedelta(days=30)
+    ) -> str:
+        """Put an object that is older than the bucket's rule: in this region only, without an event or a status.
+        Returns its version id."""
+        return str(object_store.write(self.buckets[region], key, body, "text/plain", age).version_id)
+
+    def publish_metrics(self) -> None:
+        """Put S3's replication metrics into CloudWatch, as S3 does every minute."""
+        self._metrics.publish()
+
+    @property
+    def schedules(self) -> list[str]:
+        """The names of the scheduled functions."""
+        return list(self._background.scheduled)
+
+    def run_schedule(self, name: str) -> Any:
+        """Run a scheduled function (by its folder's name, such as `monitor`) now. Returns its answer. Raises
+        NotScheduled, and what the function raises."""
+        return self._background.run(name)
+
     def heal(self) -> None:
-        """Everything on, quick and well, and clients in Europe again."""
+        """Everything on, quick and well, all routes active, clients in Europe again. What failed stays failed."""
         self.faults.heal()
-        self.replication.wake()
+        self.traffic.reset()
+        self.disturb_events()
+        self.set_threshold(THRESHOLD_SECONDS)
+        self.mend_replication()
         self.set_location("eu")
 
     def settle(self, timeout_seconds: float | None = None) -> None:
-        """Wait until nothing waits to be replicated. Raises TimeoutError (default: 10 s more than the lag)."""
-        self.replication.settle(self.replication.lag_seconds + 10 if timeout_seconds is None else timeout_seconds)
+        """Wait until nothing waits to be replicated and every event has been dealt with. Raises TimeoutError (default:
+        10 s more than the lag)."""
+        limit = self.replication.lag_seconds + 10 if timeout_seconds is None else timeout_seconds
+        deadline = time.monotonic() + limit
+        self.replication.settle(limit)
+        self.flow.settle(deadline - time.monotonic())
 
     def records(self) -> list[Record]:
         """The last S3 events, oldest first."""
@@ -251,26 +284,7 @@ class World:
 
     def state(self) -> State:
         """What the controls show."""
-        pending = self.replication.pending()
-        regions = [
-            RegionState(
-                name=region,
-                bucket=bucket,
-                endpoint=self.place_urls[region],
-                condition=self.faults.condition(region),
-                pending_from=sum(count for (source, _), count in pending.items() if source == region),
-            )
-            for region, bucket in self.buckets.items()
-        ]
-        return State(
-            lag_seconds=self.replication.lag_seconds,
-            location=self._location.name,
-            regions=regions,
-            mrap={"name": MRAP_NAME, "alias": self.mrap_alias, "arn": self.mrap_arn, "endpoint": self.mrap_url},
-            api=self.api_url,
-            pending=sum(pending.values()),
-            events=len(self._feed.records()),
-        )
+        return state_of(self)
 
     def close(self) -> None:
         """Stop every server and thread, and forget everything."""

@@ -7,7 +7,9 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from local.deployment import PRIMARY
 from local.identities import WORLD, Identity
+from local.tables import empty_table
 from local.world import World
 
 if TYPE_CHECKING:
@@ -37,6 +39,19 @@ def _mended(request: pytest.FixtureRequest) -> Iterator[None]:
         used.set_lag(LAG_SECONDS)
         if used.is_reloaded:
             used.reload()
+
+
+@pytest.fixture
+def unheard(world: World) -> None:
+    """The catalog hears of nothing: for tests with many writes that are not about it."""
+    world.disturb_events(lose=1.0)
+
+
+@pytest.fixture
+def forgotten(world: World) -> None:
+    """The catalog knows nothing of what other tests left."""
+    world.settle()
+    empty_table(PRIMARY)
 
 
 @pytest.fixture(scope="session")

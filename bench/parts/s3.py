@@ -5,15 +5,13 @@ drown what is measured. This one takes 1.5 ms, finds a page's first key by bisec
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
 """
 
-import subprocess
 import sys
 from bisect import bisect_left
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from contextlib import AbstractContextManager
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 from xml.sax.saxutils import escape
+
+from bench.parts import loopback
 
 PAGE_KEYS = 1_000
 AFTER_ANY_KEY = "\U0010ffff"
@@ -67,12 +65,9 @@ def xml(bucket: str, prefix: str, limit: int, contents: list[str], folders: list
     )
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(loopback.Handler):
     """GET of a bucket lists it; HEAD finds every object there, replicated."""
 
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    wbufsize = -1  # head and body leave in one packet
     keys: list[str]
 
     def do_GET(self) -> None:
@@ -83,43 +78,23 @@ class Handler(BaseHTTPRequestHandler):
         token = unquote(query.get("continuation-token", ""))
         found = page(self.keys, prefix, query.get("delimiter", ""), limit, token)
         body = xml(parts.path.strip("/"), prefix, limit, *found).encode()
-        self._answer({"Content-Type": "application/xml", "Content-Length": str(len(body))})
-        self.wfile.write(body)
+        self.answer(200, {"Content-Type": "application/xml"}, body)
 
     def do_HEAD(self) -> None:
         """HeadObject."""
-        self._answer({**HELD, "Content-Length": "48213"})
-
-    def _answer(self, headers: dict[str, str]) -> None:
-        self.send_response(200)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the name is the base class's)
-        """Says nothing."""
+        self.answer(200, {**HELD, "Content-Length": "48213"})
 
 
-@contextmanager
-def serving(**folders: int) -> Iterator[str]:
+def serving(**folders: int) -> AbstractContextManager[str]:
     """The endpoint of a server in a process of its own, whose bucket has `folders`: so many keys under each name."""
-    command = [sys.executable, str(Path(__file__)), *(f"{name}={count}" for name, count in folders.items())]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        yield f"http://127.0.0.1:{int(process.stdout.readline())}"
-    finally:
-        process.terminate()
-        process.wait()
+    return loopback.serving("bench.parts.s3", *(f"{name}={count}" for name, count in folders.items()))
 
 
 def main() -> None:
     """Serves the folders named on the command line (`small=1000`) on a free port, which it prints."""
     folders = [argument.partition("=") for argument in sys.argv[1:]]
     Handler.keys = sorted(f"{name}/{index:08}.jpg" for name, _, count in folders for index in range(int(count)))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    print(server.server_address[1], flush=True)
-    server.serve_forever()
+    loopback.serve(Handler)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import msgspec
 from nearside import items, places, presign, settings, web
 from nearside.adapters import credentials
 from nearside.errors import BadRequest
-from nearside.replicas import Findings, FindsReplicas, Question
+from nearside.replicas import Findings, FindsReplicas, Known, Question, ReadsCatalog
 
 _settings = settings.load()
 _credentials = credentials.of(_settings)
@@ -22,6 +22,23 @@ def _heads() -> FindsReplicas:
     return Heads(_credentials)
 
 
+@cache
+def _currents() -> ReadsCatalog:
+    from nearside.adapters.currents import Currents  # its sockets and TLS are only for URLs that are checked
+
+    return Currents(
+        _settings.table,
+        _settings.primary.bucket,
+        _settings.region,
+        credentials.own(_settings),
+        _settings.dynamodb_endpoint,
+    )
+
+
+def _known(keys: Sequence[str], places: Sequence[str]) -> Known:
+    return _currents()(keys, places)
+
+
 def _find(questions: Sequence[Question]) -> Sequence[Findings]:
     return _heads()(questions)
 
@@ -32,6 +49,7 @@ _presigner = presign.Presigner(
     credentials=_credentials,
     find=_find,
     policy=_settings.policy,
+    catalog=_known if _settings.table else None,
 )
 
 

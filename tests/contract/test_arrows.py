@@ -9,8 +9,8 @@ import pytest
 from tests.contract.source_tree import imported, module_name, python_files, tree, within
 
 SDKS = ("boto3", "botocore", "awscrt", "urllib3", "s3transfer", "requests", "http.client", "urllib.request")
-# Composition roots beside the handlers: the client library and the command.
-ROOTS = {"nearside.client", "nearside.cli"}
+# Composition roots beside the handlers: what functions share, the client library and the command.
+ROOTS = {"nearside.assembly", "nearside.client", "nearside.cli"}
 
 LAYER = python_files("layers")
 FUNCTIONS = python_files("functions")

@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 import nearside
+from local.deployment import environment
 from local.intrinsics import load_yaml
-from local.world import environment
 from nearside import openapi
 from nearside.items import Item
 from nearside.listing import Asked
@@ -25,7 +25,7 @@ EVENTS = sorted((ROOT / "events").glob("*/*.json"))
 # What Lambda, or `aws configure export-credentials`, gives; and what the command reads and no function does.
 NOT_IN_THE_TEMPLATE = {
     *("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
-    *("AWS_CREDENTIAL_EXPIRATION", "S3CONTROL_ENDPOINT"),
+    "AWS_CREDENTIAL_EXPIRATION",
 }
 
 
@@ -83,7 +83,7 @@ def test_a_function_is_called_the_same_everywhere() -> None:
 
 def test_every_route_has_an_event_and_every_event_a_route_of_its_function() -> None:
     routes = routes_of_the_template()
-    recorded = {path: json.loads(path.read_text()) for path in EVENTS}
+    recorded = {path: json.loads(path.read_text()) for path in EVENTS if path.parent.name in routes.values()}
     assert {path.name for path, event in recorded.items() if routes.get(event["routeKey"]) != path.parent.name} == set()
     assert {event["routeKey"] for event in recorded.values()} == set(routes)
 
@@ -111,9 +111,7 @@ def test_the_template_sets_exactly_the_variables_that_settings_read() -> None:
 
 def test_the_table_of_settings_names_the_same_variables() -> None:
     cells = [line.split("|")[1] for line in (Settings.__doc__ or "").splitlines() if line.strip().startswith("| `")]
-    assert {name for cell in cells for name in re.findall("`([A-Z0-9_]+)`", cell)} == declared() | {
-        "S3CONTROL_ENDPOINT"
-    }
+    assert {name for cell in cells for name in re.findall("`([A-Z0-9_]+)`", cell)} == declared()
 
 
 def test_the_local_world_sets_every_variable() -> None:
@@ -137,7 +135,7 @@ def test_no_anonymous_mode_can_come_from_the_template() -> None:
     for function in of_type("AWS::Serverless::Function").values():
         assert "AUTH_MODE" not in function.get("Environment", {}).get("Variables", {})
         assert "FunctionUrlConfig" not in function
-        assert "Events" not in function
+        assert {event["Type"] for event in function.get("Events", {}).values()} <= {"SQS", "ScheduleV2"}
     for route in of_type("AWS::ApiGatewayV2::Route").values():
         assert route["AuthorizationType"] == {"Fn::If": ["UseJwt", "JWT", "AWS_IAM"]}
         assert route["AuthorizerId"] == {"Fn::If": ["UseJwt", {"Ref": "JwtAuthorizer"}, {"Ref": "AWS::NoValue"}]}
@@ -154,3 +152,32 @@ def test_every_function_has_a_log_group_with_an_end_and_is_traced() -> None:
 def test_the_package_has_one_version() -> None:
     project = tomllib.loads((LAYER / "pyproject.toml").read_text())["project"]
     assert project["version"] == nearside.__version__
+
+
+def _statements(resource: str) -> list[Any]:
+    """The policy of a role or a function, with what a condition adds to it."""
+    properties = RESOURCES[resource]["Properties"]
+    [policy] = properties["Policies"]
+    found: list[Any] = policy.get("PolicyDocument", policy)["Statement"]
+    return [each["Fn::If"][1] if "Fn::If" in each else each for each in found]
+
+
+def test_whoever_reads_objects_may_use_the_keys_that_they_are_encrypted_with() -> None:
+    roles = [name for name, each in RESOURCES.items() if each["Properties"].get("Policies")]
+    reading = {role for role in roles if any("s3:GetObject" in statement["Action"] for statement in _statements(role))}
+    keys = {"Effect": "Allow", "Action": ["kms:Decrypt", "kms:GenerateDataKey"], "Resource": {"Ref": "KmsKeyArns"}}
+    with_keys = {role for role in roles if any(keys.items() <= statement.items() for statement in _statements(role))}
+    assert reading == with_keys == {"SigningRole", "ReplicationFunction", "MonitorFunction"}
+
+
+def test_the_monitor_mends_with_the_same_rights_as_whoever_asks_for_a_repair() -> None:
+    rights = {
+        function: {statement["Sid"]: statement for statement in _statements(function)}
+        for function in ("ReplicationFunction", "MonitorFunction")
+    }
+    assert rights["MonitorFunction"] == rights["ReplicationFunction"]
+    variables = {
+        function: set(RESOURCES[function]["Properties"]["Environment"]["Variables"]) - {"CURSOR_KEY"}
+        for function in rights
+    }
+    assert variables["MonitorFunction"] == variables["ReplicationFunction"]

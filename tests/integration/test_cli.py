@@ -13,6 +13,8 @@ from nearside import cli
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+pytestmark = pytest.mark.usefixtures("unheard")  # the catalog is not what these are about
+
 type Run = Callable[..., tuple[int, str, str]]
 
 

@@ -18,6 +18,8 @@ from nearside.signing import Credentials
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+pytestmark = pytest.mark.usefixtures("unheard")  # the catalog is not what these are about
+
 
 @pytest.fixture
 def presigner(world: World) -> Presigner:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, assume, settings
 from schemathesis.checks import not_a_server_error
@@ -15,6 +16,8 @@ from schemathesis.specs.openapi.checks import (
 from local.world import World
 from nearside.openapi import document
 from tests.integration.http_client import get
+
+pytestmark = pytest.mark.usefixtures("unheard")  # the catalog is not what these are about
 
 CHECKS = [
     not_a_server_error,

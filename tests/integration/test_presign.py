@@ -105,7 +105,9 @@ def test_a_newer_version_is_pinned_until_it_is_everywhere(presign: Presign, worl
     world.set_lag(30)
     time.sleep(1.0)  # Last-Modified has whole seconds
     assert use(presign(key=key, method="PUT").json, b"new", US).status == 200
-    asked = presign(key=key).json
+    until = time.monotonic() + 10
+    while (asked := presign(key=key).json)["route"] == "mrap" and time.monotonic() < until:
+        time.sleep(0.05)  # until the catalog has heard of it, the old version is everywhere
     assert (asked["route"], asked["reason"]) == (US, f"{EU} has another version")
     assert [use(asked, place=place).body for place in (EU, US)] == [b"new", b"new"]
 
@@ -226,9 +228,9 @@ def test_when_nobody_can_say_it_is_not_called_missing(presign: Presign, world: W
     for region in (EU, US):
         world.switch(region, on=False)
     unknown = presign(key="tests/never-there")
-    assert (unknown.status, unknown.json["error"]) == (500, "EndpointUnreachable")
+    assert (unknown.status, unknown.json["route"]) == (200, EU), "the nearest that may have it"
     world.switch(EU, on=True)
-    assert presign(key="tests/never-there").status == 500
+    assert presign(key="tests/never-there").json["route"] == US
     world.switch(US, on=True)
     assert presign(key="tests/never-there").status == 404
 

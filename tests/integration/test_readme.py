@@ -73,7 +73,7 @@ def _wait_until_healthy(port: int, world: subprocess.Popen[bytes]) -> None:
 def _here(text: str, base: int) -> str:
     """The README's line for a world on other ports, with this interpreter for the README's."""
     text = re.sub(r"\b300([0-5])\b", lambda match: str(base + int(match[1])), text)
-    text = re.sub(r"\.venv/bin/python -m local (\w+)", rf"{sys.executable} -m local \1 --port {base}", text)
+    text = re.sub(r"\.venv/bin/python -m local ([\w-]+)", rf"{sys.executable} -m local \1 --port {base}", text)
     return text.replace(".venv/bin/nearside", f"{sys.executable} -m nearside.cli")
 
 

@@ -19,6 +19,8 @@ from local.template import Template, read_template
 from local.world import World
 from tests.integration.http_client import Answer, get, send
 
+pytestmark = pytest.mark.usefixtures("unheard")  # the catalog is not what these are about
+
 TEMPLATE = """
     Transform: AWS::Serverless-2016-10-31
     Parameters:

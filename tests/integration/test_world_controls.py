@@ -14,12 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from local import ROOT
-from local.commands import CommandFailed, main
+from local import ROOT, CommandFailed
+from local.commands import main
 from local.ports import Ports
 from local.running import banner, docker_gateway, exports
 from local.world import World
 from tests.integration.http_client import Answer, get, send
+
+pytestmark = pytest.mark.usefixtures("unheard")  # the catalog is not what these are about
 
 REGION = "us-east-2"
 

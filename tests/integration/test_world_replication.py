@@ -11,9 +11,12 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local.world import World
+from tests.integration.replicas import status
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+pytestmark = pytest.mark.usefixtures("unheard")  # the catalog is not what these are about
 
 EU, US = "nearside-eu-west-2", "nearside-us-east-2"
 
@@ -22,16 +25,6 @@ EU, US = "nearside-eu-west-2", "nearside-us-east-2"
 def key() -> str:
     """A key that no other test uses, and that needs encoding."""
     return f"r {uuid4().hex}+ü"
-
-
-def status(client: "S3Client", bucket: str, key: str) -> str | None:
-    """The replication status, or None when there is no object."""
-    try:
-        return client.head_object(Bucket=bucket, Key=key).get("ReplicationStatus", "")
-    except ClientError as error:
-        if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
-            raise
-        return None
 
 
 def test_a_version_arrives_after_the_lag_as_it_was(world: World, eu: "S3Client", us: "S3Client", key: str) -> None:

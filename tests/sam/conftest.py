@@ -10,10 +10,11 @@ from local.running import docker_gateway
 from local.world import World
 from tests.sam.containers import Sam
 
-# The events are alice's. What the template's default gives her, and the whole bucket to look at.
+# The events are alice's: what the template's default gives her, and the whole bucket to look at. An operator repairs.
 POLICY = [
     {"claim": "sub", "prefixes": ["users/${sub}/"], "actions": ["read", "write", "delete"]},
     {"claim": "sub", "prefixes": [""], "actions": ["read"]},
+    {"claim": "sub", "equals": "operator", "prefixes": [""], "actions": ["write"]},
 ]
 
 

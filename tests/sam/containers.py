@@ -27,15 +27,29 @@ STOP_SECONDS = 30
 
 @dataclass(frozen=True)
 class Answer:
-    """What a function answered; `json` raises ValueError when the body is not JSON."""
+    """What a function answered: its value, and of an HTTP answer the parts."""
 
-    status: int
-    headers: Mapping[str, str]
-    body: str
+    value: Any
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        return int(self.value["statusCode"])
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The HTTP headers, by lower-case names."""
+        headers: Mapping[str, str] = self.value["headers"]
+        return headers
+
+    @property
+    def body(self) -> str:
+        """The HTTP body."""
+        return str(self.value["body"])
 
     @property
     def json(self) -> Any:
-        """The body, decoded."""
+        """The HTTP body, decoded; raises ValueError when it is not JSON."""
         return json.loads(self.body)
 
 
@@ -61,8 +75,7 @@ class Sam:
         )
         if done.returncode or not done.stdout.strip():
             raise AssertionError(f"sam local invoke {function} -e {event} ended with {done.returncode}:\n{done.stderr}")
-        answer = json.loads(done.stdout)
-        return Answer(answer["statusCode"], answer["headers"], answer["body"])
+        return Answer(json.loads(done.stdout))
 
     @contextlib.contextmanager
     def start_api(self, log: Path) -> Iterator[str]:

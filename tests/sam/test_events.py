@@ -1,14 +1,17 @@
 """Every function answers every event of events/ in a real container."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import boto3
 import pytest
 import urllib3
 
 from local import ROOT
+from local.tables import TABLE_NAME
 from local.world import World
 from tests.sam.containers import Answer, Sam
 
@@ -120,6 +123,93 @@ def explorer_docs(answer: Answer, world: World) -> None:
     assert "/list-bucket-content/{path}" in answer.body
 
 
+def replication_health(answer: Answer, world: World) -> None:
+    assert (answer.status, answer.json["verdict"]) == (200, "healthy")
+    assert [rule["enabled"] for rule in answer.json["rules"]] == [True, True]
+    assert {place["name"] for place in answer.json["places"]} == set(world.buckets)
+
+
+def replication_object(answer: Answer, world: World) -> None:
+    assert answer.status == 200
+    [version] = answer.json["versions"]
+    assert {copy["place"]: copy["state"] for copy in version["copies"]} == dict.fromkeys(world.buckets, "COMPLETED")
+
+
+def replication_object_missing(answer: Answer, world: World) -> None:
+    assert (answer.status, answer.json["error"]) == (404, "NoSuchKey")
+
+
+def replication_mrap(answer: Answer, world: World) -> None:
+    assert (answer.status, answer.json["status"], answer.json["alias"]) == (200, "READY", world.mrap_alias)
+
+
+def replication_backends(answer: Answer, world: World) -> None:
+    assert answer.status == 200
+    assert {each["name"]: each["state"] for each in answer.json["backends"]} == dict.fromkeys(world.buckets, "up")
+
+
+def replication_nothing_failed(answer: Answer, world: World) -> None:
+    assert (answer.status, answer.json["replicas"]) == (200, [])
+
+
+def replication_log(answer: Answer, world: World) -> None:
+    assert answer.status == 200
+    assert isinstance(answer.json["operations"], list)
+
+
+def replication_nothing_to_mend(answer: Answer, world: World) -> None:
+    assert answer.status == 200
+    assert (answer.json["replicas"], answer.json["jobs"], answer.json["more"]) == ([], [], False)
+
+
+def monitor_schedule(answer: Answer, world: World) -> None:
+    assert answer.value["verdict"] == "healthy"
+    assert {rule["source"] for rule in answer.value["health"]["rules"]} == set(world.buckets)
+
+
+@dataclass(frozen=True)
+class Leaves:
+    """What an event leaves in the catalog, by version and place, of the one object that it is about; and how many of
+    its messages are to come again."""
+
+    states: Mapping[tuple[str, str], str]
+    key: str = "images/two regions.svg"
+    failures: int = 0
+
+    def __call__(self, answer: Answer, world: World) -> None:
+        assert len(answer.value["batchItemFailures"]) == self.failures
+        found = {}
+        for item in _records(world, self.key):
+            version, _, place = item["SK"]["S"].rpartition("#")
+            if version != "CURRENT":
+                found[version, place] = item["state"]["S"]
+        assert found == self.states
+
+
+def _records(world: World, key: str) -> list[dict[str, Any]]:
+    answer = _dynamodb(world).query(
+        TableName=TABLE_NAME,
+        KeyConditionExpression="PK = :key",
+        ExpressionAttributeValues={":key": {"S": f"OBJ#{world.buckets['eu-west-2']}#{key}"}},
+    )
+    items: list[dict[str, Any]] = answer["Items"]
+    return items
+
+
+def _dynamodb(world: World) -> Any:
+    return boto3.client("dynamodb", region_name="eu-west-2", endpoint_url=world.aws_url)
+
+
+def _forget(world: World) -> None:
+    """The catalog as if nothing had happened to the objects of replica_events' events."""
+    for key in {check.key for check in EXPECTED.values() if isinstance(check, Leaves)}:
+        for item in _records(world, key):
+            _dynamodb(world).delete_item(TableName=TABLE_NAME, Key={name: item[name] for name in ("PK", "SK")})
+
+
+EU, US = "eu-west-2", "us-east-2"
+SVG, MARKER, FILM = "4HL4kqtJvjVBH40Nrjfkd", "L4kqtJlcpXroDTDmpUMLUo", "9sGzXwVr3mPq7TnYk2LbHd"
+
 EXPECTED: dict[str, Callable[[Answer, World], None]] = {
     "explorer/docs": explorer_docs,
     "explorer/health": explorer_health,
@@ -129,6 +219,7 @@ EXPECTED: dict[str, Callable[[Answer, World], None]] = {
     "explorer/list-root": explorer_list_root,
     "explorer/openapi": explorer_openapi,
     "explorer/root": explorer_root,
+    "monitor/schedule": monitor_schedule,
     "presign/bad-body": presign_bad_body,
     "presign/batch": presign_batch,
     "presign/delete": presign_delete,
@@ -137,7 +228,34 @@ EXPECTED: dict[str, Callable[[Answer, World], None]] = {
     "presign/missing": presign_missing,
     "presign/put": presign_put,
     "presign/refused": presign_refused,
+    "replica_events/arrived": Leaves({(SVG, US): "COMPLETED", (SVG, EU): "PENDING"}),
+    "replica_events/created": Leaves({(SVG, EU): "COMPLETED", (SVG, US): "PENDING"}),
+    "replica_events/created-multipart": Leaves({(FILM, EU): "COMPLETED", (FILM, US): "PENDING"}, "videos/café +1.mp4"),
+    "replica_events/delete-marker": Leaves({(MARKER, EU): "COMPLETED", (MARKER, US): "PENDING"}),
+    "replica_events/duplicate": Leaves({(SVG, EU): "COMPLETED", (SVG, US): "COMPLETED"}),
+    "replica_events/expired": Leaves({(SVG, EU): "ABSENT"}),
+    "replica_events/failed": Leaves({(SVG, US): "FAILED"}),
+    "replica_events/missed-threshold": Leaves({(SVG, EU): "COMPLETED", (SVG, US): "PENDING"}),
+    "replica_events/not-tracked": Leaves({(SVG, EU): "COMPLETED", (SVG, US): "PENDING"}),
+    "replica_events/poisoned": Leaves({(SVG, EU): "COMPLETED", (SVG, US): "COMPLETED"}, failures=3),
+    "replica_events/removed-version": Leaves({(SVG, EU): "ABSENT"}),
+    "replica_events/replicated-after-threshold": Leaves({(SVG, EU): "COMPLETED", (SVG, US): "COMPLETED"}),
+    "replication/backends": replication_backends,
+    "replication/health": replication_health,
+    "replication/log": replication_log,
+    "replication/mrap": replication_mrap,
+    "replication/object": replication_object,
+    "replication/object-missing": replication_object_missing,
+    "replication/repair-dry-run": replication_nothing_to_mend,
+    "replication/repair-key": replication_nothing_to_mend,
+    "replication/status": replication_nothing_failed,
 }
+# What S3 tells of a version only after it told that there is one.
+AFTER_CREATED = (
+    "replica_events/missed-threshold",
+    "replica_events/not-tracked",
+    "replica_events/replicated-after-threshold",
+)
 
 
 def _case(event: Path) -> str:
@@ -154,4 +272,9 @@ def test_every_event_has_an_expected_answer_and_every_function_an_event() -> Non
 @pytest.mark.parametrize("event", EVENTS, ids=_case)
 def test_event(event: Path, sam: Sam, world: World) -> None:
     function = event.parent.name.title().replace("_", "") + "Function"
+    if event.parent.name == "replica_events":
+        _forget(world)
+    if _case(event) in AFTER_CREATED:
+        sam.invoke(function, event.with_name("created.json"))
     EXPECTED[_case(event)](sam.invoke(function, event), world)
+    _forget(world)

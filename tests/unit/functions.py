@@ -19,6 +19,7 @@ ENVIRONMENT: Mapping[str, str] = {
     "BUCKET": "nearside-eu-west-2",
     "BUCKET_REGION": "eu-west-2",
     "REPLICAS": '[{"region": "us-east-2", "bucket": "nearside-us-east-2"}]',
+    "TABLE_REGIONS": "eu-west-2,us-east-2",
     "USE_MRAP": "true",
     "MRAP_ALIAS": "mfzwi23gnjvgw.mrap",
     "AUTH_MODE": "jwt",

@@ -16,17 +16,20 @@ class Asked:
     method: str
     target: str
     headers: Mapping[str, str]
+    body: bytes = b""
 
 
 @dataclass(frozen=True)
 class Told:
-    """One answer. `hang_seconds` passes before it is sent; `drop` closes the connection instead."""
+    """One answer. `hang_seconds` passes before it is sent; `drop` closes the connection instead, `close` after it,
+    without a word."""
 
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     hang_seconds: float = 0.0
     drop: bool = False
+    close: bool = False
 
 
 @dataclass
@@ -47,7 +50,9 @@ def serving(answer: Callable[[Asked], Told]) -> Iterator[Loopback]:
         protocol_version = "HTTP/1.1"
 
         def _do(self) -> None:
-            asked = Asked(self.command, self.path, {name.lower(): value for name, value in self.headers.items()})
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            body = self.rfile.read(int(headers.get("content-length", 0)))
+            asked = Asked(self.command, self.path, headers, body)
             loopback.asked.append(asked)
             told = answer(asked)
             if told.hang_seconds:
@@ -62,6 +67,7 @@ def serving(answer: Callable[[Asked], Told]) -> Iterator[Loopback]:
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(told.body)
+            self.close_connection = told.close
 
         do_GET = do_HEAD = do_POST = _do  # http.server's own names
 

@@ -95,5 +95,6 @@ def test_every_refusal_is_described_in_words_as_an_error() -> None:
         assert "500" in operation["responses"]
 
 
-def test_only_presign_takes_a_body() -> None:
-    assert {path for (_, path), each in OPERATIONS.items() if "requestBody" in each} == {"/presign"}
+def test_only_posts_take_a_body() -> None:
+    taking = {path for (_, path), each in OPERATIONS.items() if "requestBody" in each}
+    assert taking == {"/presign", "/replication/repair"}

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nearside.access import Caller, Policy, Rule
-from nearside.errors import BadRequest, Missing, MissingVersion, NearsideError, NoCredentials, Refused, Unreachable
+from nearside.errors import BadRequest, Missing, MissingVersion, NearsideError, NoCredentials, Refused
 from nearside.items import Failed, Item, Presigned
 from nearside.places import Place, Viewer
 from nearside.presign import Presigner
@@ -70,9 +70,11 @@ def expected(states: Mapping[str, str], nearest: Sequence[str]) -> str:
     having = [name for name, state in states.items() if state == ("newest" if "newest" in states.values() else "older")]
     if having:
         return "mrap" if len(having) == len(states) else next(name for name in nearest if name in having)
+    if states["eu-west-2"] == "silent":
+        return "eu-west-2"
     if "denied" in states.values():
         return "Refused"
-    return "Unreachable" if "silent" in states.values() else "Missing"
+    return next((name for name in nearest if states[name] == "silent"), "Missing")
 
 
 @pytest.mark.parametrize("viewer", [None, NEAR_OHIO, NEAR_TOKYO], ids=["unknown", "ohio", "tokyo"])
@@ -114,12 +116,15 @@ def test_missing_only_when_every_place_said_so_and_mrap_only_when_every_place_ha
     where = route(presigner((LONDON, OHIO, TOKYO), FakeReplicas({"a": found})), Item(key="a"), viewer)
     held = {name: finding for name, finding in found.items() if isinstance(finding, Held)}
     assert (where == "Missing") == all(finding in (ABSENT, DELETED) for finding in found.values())
-    assert (where in ("Refused", "Unreachable")) == (not held and where != "Missing")
+    assert (where == "Refused") == (not held and DENIED in found.values() and found["eu-west-2"] != SILENT)
     if where == "mrap":
         assert len(held) == 3
         assert len({finding.version for finding in held.values()}) == 1
     elif where in found:
         chosen = found[where]
+        if not held:
+            assert chosen == SILENT
+            return
         assert isinstance(chosen, Held)
         last = max(finding.last_modified for finding in held.values())
         assert chosen.version in {finding.version for finding in held.values() if finding.last_modified == last}
@@ -211,17 +216,34 @@ def test_what_is_not_looked_for_asks_no_place(item: Item, where: str) -> None:
         ((ABSENT, ABSENT), Missing, "'a' is not in eu-west-2, us-east-2"),
         ((DELETED, ABSENT), Missing, "'a' is not in eu-west-2, us-east-2"),
         ((ABSENT, DENIED), Refused, "us-east-2 refused"),
-        ((SILENT, DENIED), Refused, "eu-west-2 did not answer within 3 s; us-east-2 refused"),
-        ((ABSENT, SILENT), Unreachable, "us-east-2 did not answer"),
+        ((DENIED, SILENT), Refused, "eu-west-2 refused"),
     ],
 )
-def test_missing_refused_and_unreachable_are_told_apart(
+def test_missing_and_refused_are_told_apart(
     found: tuple[Finding, Finding], error: type[NearsideError], words: str
 ) -> None:
     find = FakeReplicas({"a": dict(zip(("eu-west-2", "us-east-2"), found, strict=True))})
     with pytest.raises(error, match=words) as caught:
         presigner(find=find).one(Item(key="a"), ROOT, None, NOW)
     assert type(caught.value) is error
+
+
+@pytest.mark.parametrize(
+    ("found", "where", "reason"),
+    [
+        ((ABSENT, SILENT), "us-east-2", "eu-west-2 does not have it yet; us-east-2 did not answer within 3 s"),
+        ((DELETED, SILENT), "us-east-2", "eu-west-2 has it deleted; us-east-2 did not answer within 3 s"),
+        ((SILENT, ABSENT), "eu-west-2", "eu-west-2 did not answer within 3 s; us-east-2 does not have it yet"),
+        ((SILENT, SILENT), "eu-west-2", "eu-west-2 did not answer within 3 s; us-east-2 did not answer within 3 s"),
+        ((SILENT, DENIED), "eu-west-2", "eu-west-2 did not answer within 3 s; us-east-2 refused (403)"),
+    ],
+)
+def test_in_doubt_the_url_leads_to_the_primary_or_else_to_who_may_have_it(
+    found: tuple[Finding, Finding], where: str, reason: str
+) -> None:
+    find = FakeReplicas({"a": dict(zip(("eu-west-2", "us-east-2"), found, strict=True))})
+    answer = presigner(find=find).one(Item(key="a"), ROOT, NEAR_OHIO, NOW)
+    assert (answer.route, answer.reason) == (where, f"no place is known to have it: {reason}")
 
 
 @given(order=st.lists(st.sampled_from(["here", "gone", "refused", "down", "unchecked", "put", "bad"]), max_size=12))
@@ -235,7 +257,7 @@ def test_a_batch_is_answered_in_order_each_by_itself(order: list[str]) -> None:
     }
     answers = presigner(find=find).many([items.get(key) or Item(key=key) for key in order], ROOT, None, NOW).items
     shown = [answer.key if isinstance(answer, Presigned) else answer.error for answer in answers]
-    errors = {"gone": "NoSuchKey", "refused": "AccessDenied", "down": "EndpointUnreachable", "bad": "InvalidRequest"}
+    errors = {"gone": "NoSuchKey", "refused": "AccessDenied", "bad": "InvalidRequest"}
     assert shown == [errors.get(key, key) for key in order]
     assert all(unquote(urlsplit(a.url).path) == f"/{a.key}" for a in answers if isinstance(a, Presigned))
 

@@ -39,6 +39,29 @@ def test_little_is_enough() -> None:
     assert read.places == (Place("eu-west-1", "pics"),)
     assert (read.use_mrap, read.mrap, read.auth_mode, read.credentials) == (False, None, "jwt", None)
     assert list(read.policy.rules) == []
+    assert read.table_regions == ("eu-west-1",)
+    assert read.replicated_prefixes == ("",)
+    assert (read.table, read.dynamodb_endpoint, read.replicates_delete_markers, read.lag_target_seconds) == (
+        "",
+        "",
+        True,
+        900,
+    )
+
+
+def test_the_catalogs_settings_are_what_they_say() -> None:
+    read = loaded(
+        TABLE="nearside-catalog",
+        TABLE_REGIONS="eu-west-2,us-east-2",
+        DYNAMODB_ENDPOINT="http://127.0.0.1:3005",
+        REPLICATES_DELETE_MARKERS="false",
+        REPLICATED_PREFIXES='["images/", ".nearside/"]',
+        LAG_TARGET_SECONDS="30",
+    )
+    assert (read.table, read.dynamodb_endpoint) == ("nearside-catalog", "http://127.0.0.1:3005")
+    assert read.table_regions == ("eu-west-2", "us-east-2")
+    assert (read.replicates_delete_markers, read.lag_target_seconds) == (False, 30)
+    assert read.replicated_prefixes == ("images/", ".nearside/")
 
 
 def test_home_is_the_place_of_the_functions_own_region() -> None:
@@ -91,6 +114,18 @@ REPLICA = {"region": "us-east-2", "bucket": "pics-us"}
         ("SIGNING_ROLE_ARN", "arn:aws:iam::123456789012:user/x", "expected the ARN of a role"),
         ("CURSOR_KEY", "short", "has 5 characters: at least 16 expected"),
         ("S3CONTROL_ENDPOINT", "host", "expected http(s)"),
+        ("DYNAMODB_ENDPOINT", "host", "expected http(s)"),
+        ("TABLE", "a/b", "expected a table's name"),
+        ("TABLE_REGIONS", "eu-west-2, us-east-2", "expected regions such as eu-west-2,us-east-2"),
+        ("REPLICATES_DELETE_MARKERS", "yes", "'yes': expected one of true, false"),
+        ("LAG_TARGET_SECONDS", "0", "expected a whole number of at least 1"),
+        ("LAG_TARGET_SECONDS", "-5", "expected a whole number"),
+        ("LAG_TARGET_SECONDS", "15m", "expected a whole number"),
+        ("REPLICATED_PREFIXES", "images/", "is not what it should be"),
+        ("REPLICATED_PREFIXES", "[1]", "Expected `str`, got `int` - at `$[0]`"),
+        ("CLOUDWATCH_ENDPOINT", "host", "expected http(s)"),
+        ("BATCH_ROLE_ARN", "batch", "expected the ARN of a role"),
+        ("REPAIR_JOB_OVER", "many", "expected a whole number"),
         ("AWS_CREDENTIAL_EXPIRATION", "soon", "expected an ISO 8601 time"),
         ("ACCESS_POLICY", "{", "is not what it should be"),
         ("ACCESS_POLICY", "{}", "Expected `array`, got `object`"),

@@ -97,7 +97,7 @@ class Presigner:
     def presign(self, key: str, method: Method = "GET", *, viewer: Viewer | None = None, **options: Any) -> Presigned:
         """One URL with its headers, true expiry, route and reason; `options` are the fields of `nearside.items.Item`.
 
-        Raises BadRequest, Missing, Refused, Unreachable or NoCredentials. With `check=False` no place is asked.
+        Raises BadRequest, Missing, Refused or NoCredentials. With `check=False` no place is asked.
         """
         return self._presigner.one(_item({"key": key, "method": method, **options}), _CALLER, viewer, time.time())
 

@@ -11,12 +11,11 @@ CONTENT_SECURITY_POLICY = (
 
 _STYLE = """
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
-body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem; overflow-wrap: anywhere; }
 section { border-top: 1px solid #8886; padding: .5rem 0 1rem; }
 h2 code { font-size: 1rem; } h3 { font-size: 1rem; margin: .75rem 0 .25rem; }
 table { border-collapse: collapse; width: 100%; font-size: .9rem; }
 th, td { text-align: left; vertical-align: top; padding: .25rem .75rem .25rem 0; border-bottom: 1px solid #8883; }
-td { overflow-wrap: anywhere; }
 """
 
 

@@ -13,10 +13,12 @@
     │   ├── MissingVersion        404 NoSuchVersion
     │   └── MissingPath           404 {"error": "Path 'demo' does not exist in the bucket"}
     ├── Unreachable               500 EndpointUnreachable    no answer, or a 5xx: nothing is known of the object
-    └── NoCredentials             500 NoCredentials          the credential chain is empty or its session is over
+    ├── NoCredentials             500 NoCredentials          the credential chain is empty or its session is over
+    ├── Contended                 500 Contended              too many wrote the same record at once: try again
+    └── BadEvent                  500 BadEvent               a message that is no event of a bucket of ours
 
 Refused and unreachable are never reported as missing. `from_s3` is the one table that turns an S3 error code
-or a bare status into a class of this tree.
+or a bare status into a class of this tree, `from_dynamodb` the one for DynamoDB's.
 """
 
 from typing import ClassVar
@@ -95,6 +97,14 @@ class NoCredentials(NearsideError):
     code = "NoCredentials"
 
 
+class Contended(NearsideError):
+    code = "Contended"
+
+
+class BadEvent(NearsideError):
+    code = "BadEvent"
+
+
 # S3's codes: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html. A HEAD has no body, so its code
 # is the bare status, which botocore reports as "403" or "404".
 _BY_S3_CODE: dict[str, type[NearsideError]] = {
@@ -126,3 +136,24 @@ def from_s3(code: str, status: int, message: str) -> NearsideError:
     """
     error = _BY_S3_CODE.get(code) or _BY_S3_CODE.get(str(status)) or Unreachable
     return error(message)
+
+
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html and, for the last four,
+# https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/CommonErrors.html
+_REFUSED_BY_DYNAMODB = frozenset({
+    "AccessDeniedException",
+    "ExpiredTokenException",
+    "IncompleteSignatureException",
+    "InvalidSignatureException",
+    "KMSAccessDeniedException",
+    "MissingAuthenticationTokenException",
+    "UnrecognizedClientException",
+})  # fmt: skip
+
+
+def from_dynamodb(code: str, message: str) -> NearsideError:
+    """The error for DynamoDB's `code`. Throttling, a 5xx and whatever the table does not name are `Unreachable`: they
+    say nothing about the record, and may be over when asked again; a table that is not there is `BadSettings`."""
+    if code in _REFUSED_BY_DYNAMODB:
+        return Refused(message)
+    return BadSettings(message) if code == "ResourceNotFoundException" else Unreachable(message)

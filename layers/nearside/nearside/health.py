@@ -33,3 +33,32 @@ def _state(finding: Finding) -> str:
             return "has no such bucket"
         case Denied(why) | Silent(why):
             return why
+
+
+class Backend(msgspec.Struct, frozen=True):
+    """One place: its bucket, where that is, whether it is the primary, and its state in words (`up`, or what is
+    wrong). `endpoint` is empty for AWS."""
+
+    name: str
+    bucket: str
+    region: str
+    endpoint: str
+    primary: bool
+    state: str
+
+
+class Backends(msgspec.Struct, frozen=True):
+    """Every place, the primary first."""
+
+    backends: list[Backend]
+
+
+def backends(places: Sequence[Place], find: FindsReplicas) -> Backends:
+    """Every place with its state, asked as `health` asks."""
+    states = health(places, find).places
+    return Backends(
+        [
+            Backend(each.name, each.bucket, each.region, each.endpoint, each == places[0], states[each.name])
+            for each in places
+        ]
+    )

@@ -119,11 +119,12 @@ class Batch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     items: Annotated[list[Item], msgspec.Meta(min_length=1, max_length=MAX_ITEMS)]
 
 
-class Presigned(msgspec.Struct, frozen=True):
+class Presigned(msgspec.Struct, frozen=True, omit_defaults=True):
     """A URL, what must be sent with it, until when it works, where it leads and why.
 
     `headers` are signed: the client sends each as given. `expires_at` is the true end: the least of what was asked,
-    7 days, and the end of the session that signed. `route` is `mrap` or the name of the place.
+    7 days, and the end of the session that signed. `route` is `mrap` or the name of the place. `ready_at` is when a URL
+    that is pinned until a copy arrives should give way to the MRAP's, by the lag that was measured.
     """
 
     key: str
@@ -133,6 +134,7 @@ class Presigned(msgspec.Struct, frozen=True):
     expires_at: datetime
     route: str
     reason: str
+    ready_at: datetime | None = None
 
 
 class Failed(msgspec.Struct, frozen=True):

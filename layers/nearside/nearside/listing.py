@@ -204,9 +204,14 @@ class Cursors(msgspec.Struct, frozen=True):
 
 
 def asked(query: Mapping[str, str]) -> Asked:
-    """The query string as `Asked`. Raises BadRequest naming the parameter, its value and what is expected."""
+    """The query string of a listing. Raises BadRequest naming the parameter, its value and what is expected."""
+    return asked_as(query, Asked)
+
+
+def asked_as[T](query: Mapping[str, str], shape: type[T]) -> T:
+    """The query string as `shape`. Raises BadRequest naming the parameter, its value and what is expected."""
     try:
-        return msgspec.convert(dict(query), Asked, strict=False)
+        return msgspec.convert(dict(query), shape, strict=False)
     except msgspec.ValidationError as error:
         name = str(error).rpartition("`$.")[2].rstrip("`")
         shown = f"{name} is {query[name][:80]!r}: " if name in query else ""

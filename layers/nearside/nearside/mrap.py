@@ -1,12 +1,12 @@
 """What a Multi-Region Access Point is and whether it is ready, as the control plane tells."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
 import msgspec
 
-from nearside.errors import Missing
+from nearside.errors import Missing, NearsideError
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -46,3 +46,49 @@ def report(mraps: ListsMraps, name_or_alias: str) -> MrapReport:
             return each
     there = ", ".join(f"{each.name} ({each.alias})" for each in found) or "none"
     raise Missing(f"no Multi-Region Access Point {name_or_alias!r} in this account; there are: {there}")
+
+
+class ReadsRoutes(Protocol):
+    """The traffic dial (0 or 100 percent) of each bucket behind the MRAP with this alias, by the bucket's name. Raises
+    Refused, Missing or Unreachable."""
+
+    def __call__(self, alias: str) -> Mapping[str, int]: ...
+
+
+class MrapRegion(msgspec.Struct, frozen=True):
+    """One region behind an MRAP. With a dial of 100 requests are routed there, with 0 not; None is not known."""
+
+    region: str
+    bucket: str
+    traffic_dial_percentage: int | None
+
+
+class MrapState(msgspec.Struct, frozen=True):
+    """An MRAP with its routes; `routes_unknown` says why they are not known, if so."""
+
+    name: str
+    alias: str
+    status: str
+    created_at: datetime | None
+    regions: list[MrapRegion]
+    routes_unknown: str | None = None
+
+
+def state(mraps: ListsMraps, routes: ReadsRoutes, name_or_alias: str) -> MrapState:
+    """The MRAP and its routes. Raises Missing, Refused or Unreachable for the MRAP itself; routes that cannot be read
+    are said to be unknown."""
+    found = report(mraps, name_or_alias)
+    dials: Mapping[str, int] = {}
+    why = None
+    try:
+        dials = routes(found.alias)
+    except NearsideError as error:
+        why = str(error)
+    return MrapState(
+        name=found.name,
+        alias=found.alias,
+        status=found.status,
+        created_at=found.created_at,
+        regions=[MrapRegion(each.region, each.bucket, dials.get(each.bucket)) for each in found.members],
+        routes_unknown=why,
+    )

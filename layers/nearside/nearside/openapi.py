@@ -6,10 +6,15 @@ from typing import Any
 import msgspec
 
 from nearside import __version__
-from nearside.health import Health
+from nearside.explain import ObjectReplication
+from nearside.health import Backends, Health
 from nearside.items import Batch, Failed, Item, Presigned, Presigns
 from nearside.listing import Asked, Listing
+from nearside.mrap import MrapState
+from nearside.repair import RepairAsked, Repairs
+from nearside.replication import ReplicationHealth
 from nearside.settings import AuthMode
+from nearside.work_lists import LogAsked, Operations, ReplicaStatuses, StatusAsked
 
 
 class Error(msgspec.Struct, frozen=True):
@@ -73,6 +78,56 @@ ROUTES = (
         body=(Item, Batch),
         answer=(Presigned, Presigns),
         errors=(400, 403, 404, 413),
+    ),
+    Route(
+        key="GET /replication/health",
+        function="replication",
+        summary="Whether replication is healthy, behind or broken: every rule and place, with reasons and what to do.",
+        answer=(ReplicationHealth,),
+    ),
+    Route(
+        key="GET /replication/objects/{key+}",
+        function="replication",
+        summary="One object in every place: each version's state, and where it is not as it should be, why.",
+        answer=(ObjectReplication,),
+        errors=(400, 403, 404),
+    ),
+    Route(
+        key="POST /replication/repair",
+        function="replication",
+        summary="Mends replicas that failed or are overdue, with a proof; a dry run says what would be done.",
+        body=(RepairAsked,),
+        answer=(Repairs,),
+        errors=(400, 403, 404, 413),
+    ),
+    Route(
+        key="GET /mrap",
+        function="replication",
+        summary="The Multi-Region Access Point in use: status, alias, regions, routes.",
+        answer=(MrapState,),
+        errors=(403, 404),
+    ),
+    Route(
+        key="GET /backends",
+        function="replication",
+        summary="Every place, and its state.",
+        answer=(Backends,),
+    ),
+    Route(
+        key="GET /api/replicas/status",
+        function="replication",
+        summary="Replicas that failed or are pending, page by page.",
+        query=StatusAsked,
+        answer=(ReplicaStatuses,),
+        errors=(400, 403, 413),
+    ),
+    Route(
+        key="GET /api/operations/log",
+        function="replication",
+        summary="What was done, newest first, page by page.",
+        query=LogAsked,
+        answer=(Operations,),
+        errors=(400, 403, 413),
     ),
     Route(
         key="GET /openapi.json",
@@ -159,11 +214,17 @@ def _response(words: str, media_type: str, schema: Any) -> dict[str, Any]:
     return {"description": words, "content": {media_type: {"schema": schema}}}
 
 
+_PATHS = {
+    "path": "The folder's or object's path, slashes and all.",
+    "key": "The object's key, slashes and all.",
+}
+
+
 def _parameters(route: Route) -> list[dict[str, Any]]:
     parameters: list[dict[str, Any]] = []
-    if "{path+}" in route.key:
-        path = {"name": "path", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
-        parameters.append({**path, "description": "The folder's or object's path, slashes and all."})
+    for name in re.findall(r"\{(\w+)\+\}", route.key):
+        path = {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+        parameters.append({**path, "description": _PATHS[name]})
     if route.query is not None:
         _, components = msgspec.json.schema_components([route.query])
         for name, schema in components[route.query.__name__]["properties"].items():

@@ -65,6 +65,20 @@ class FindsReplicas(Protocol):
     def __call__(self, questions: Sequence[Question]) -> Sequence[Findings]: ...
 
 
+class Known(msgspec.Struct, frozen=True):
+    """What the catalog knows for certain: the keys whose newest version every place has; and by place how long a copy
+    takes to arrive, in milliseconds (the 99th percentile measured)."""
+
+    everywhere: frozenset[str]
+    lag_ms: Mapping[str, int]
+
+
+class ReadsCatalog(Protocol):
+    """Reads what the catalog knows of many keys in some places at once. Raises Unreachable or Refused."""
+
+    def __call__(self, keys: Sequence[str], places: Sequence[str]) -> Known: ...
+
+
 def newest(findings: Findings) -> Held | None:
     """The newest version that any place has: by last-modified, which has S3's resolution of one second, and of two
     in the same second the one that S3 has yet to copy."""

@@ -18,9 +18,12 @@ type AuthMode = Literal["jwt", "iam", "none"]
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _REGION = re.compile(r"[a-z0-9-]{2,32}")
+_REGIONS = re.compile(r"[a-z0-9-]{2,32}(,[a-z0-9-]{2,32})*")
 _ENDPOINT = re.compile(r"https?://[A-Za-z0-9.:\[\]_-]+(/[^?#]*)?")
 _ALIAS = re.compile(r"[a-z0-9]+\.mrap")
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/.+")
+_WHOLE = re.compile(r"[1-9]\d{0,5}")
+_TABLE = re.compile(r"[A-Za-z0-9_.-]{3,255}")
 MIN_CURSOR_KEY_CHARACTERS = 16
 
 
@@ -39,6 +42,14 @@ class Settings(msgspec.Struct, frozen=True):
     | `SIGNING_ROLE_ARN` | the role whose sessions sign URLs; empty: the function's own credentials |
     | `CURSOR_KEY` | secret that seals listing cursors, at least 16 characters |
     | `S3CONTROL_ENDPOINT` | an emulation of S3 Control; empty for AWS |
+    | `CLOUDWATCH_ENDPOINT` | an emulation of CloudWatch; empty for AWS |
+    | `BATCH_ROLE_ARN` | the role of S3 Batch Replication jobs; empty: none is started |
+    | `REPAIR_JOB_OVER` | the number of failed replicas above which such a job mends them; default 1000 |
+    | `TABLE`, `DYNAMODB_ENDPOINT` | the catalog's table (empty: there is none), and an emulation; empty for AWS |
+    | `TABLE_REGIONS` | the regions of the table's replicas, `eu-west-2,us-east-2`; empty: the primary's alone |
+    | `REPLICATES_DELETE_MARKERS` | `true` (default) or `false`: whether the buckets' rules replicate delete markers |
+    | `REPLICATED_PREFIXES` | JSON list: the keys that the buckets' rules replicate; empty: all, which is `[""]` |
+    | `LAG_TARGET_SECONDS` | how long a copy may take until it is overdue (default: 900, S3's own for its RTC) |
     """
 
     places: tuple[Place, ...]
@@ -52,6 +63,15 @@ class Settings(msgspec.Struct, frozen=True):
     credentials: Credentials | None
     region: str
     s3control_endpoint: str
+    table: str
+    table_regions: tuple[str, ...]
+    dynamodb_endpoint: str
+    replicates_delete_markers: bool
+    replicated_prefixes: tuple[str, ...]
+    lag_target_seconds: int
+    cloudwatch_endpoint: str
+    batch_role_arn: str
+    repair_job_over: int
 
     @property
     def primary(self) -> Place:
@@ -79,9 +99,6 @@ def load(
     if not primary.region:
         raise BadSettings("BUCKET_REGION is not set, and neither is AWS_REGION")
     places = (primary, *_replicas(env, primary))
-    cursor_key = env.get("CURSOR_KEY", "")
-    if cursor_key and len(cursor_key) < MIN_CURSOR_KEY_CHARACTERS:
-        raise BadSettings(f"CURSOR_KEY has {len(cursor_key)} characters: at least {MIN_CURSOR_KEY_CHARACTERS} expected")
     return Settings(
         places=places,
         home=next((place for place in places if place.region == region), primary),
@@ -90,11 +107,32 @@ def load(
         auth_mode=cast(AuthMode, _choice(env, "AUTH_MODE", ("jwt", "iam", "none"), "jwt")),
         policy=Policy(_json(env, "ACCESS_POLICY", list[Rule])),
         signing_role_arn=_matched(env, "SIGNING_ROLE_ARN", _ROLE, "the ARN of a role", ""),
-        cursor_key=cursor_key,
+        cursor_key=_cursor_key(env),
         credentials=_credentials(env),
         region=region or primary.region,
         s3control_endpoint=_matched(env, "S3CONTROL_ENDPOINT", _ENDPOINT, "http(s)://host[:port]", ""),
+        table=_matched(env, "TABLE", _TABLE, "a table's name", ""),
+        table_regions=_table_regions(env, primary),
+        dynamodb_endpoint=_matched(env, "DYNAMODB_ENDPOINT", _ENDPOINT, "http(s)://host[:port]", ""),
+        cloudwatch_endpoint=_matched(env, "CLOUDWATCH_ENDPOINT", _ENDPOINT, "http(s)://host[:port]", ""),
+        replicates_delete_markers=_choice(env, "REPLICATES_DELETE_MARKERS", ("true", "false"), "true") == "true",
+        replicated_prefixes=tuple(_json(env, "REPLICATED_PREFIXES", list[str])) or ("",),
+        lag_target_seconds=int(_matched(env, "LAG_TARGET_SECONDS", _WHOLE, "a whole number of at least 1", "900")),
+        batch_role_arn=_matched(env, "BATCH_ROLE_ARN", _ROLE, "the ARN of a role", ""),
+        repair_job_over=int(_matched(env, "REPAIR_JOB_OVER", _WHOLE, "a whole number of at least 1", "1000")),
     )
+
+
+def _cursor_key(env: Mapping[str, str]) -> str:
+    key = env.get("CURSOR_KEY", "")
+    if key and len(key) < MIN_CURSOR_KEY_CHARACTERS:
+        raise BadSettings(f"CURSOR_KEY has {len(key)} characters: at least {MIN_CURSOR_KEY_CHARACTERS} expected")
+    return key
+
+
+def _table_regions(env: Mapping[str, str], primary: Place) -> tuple[str, ...]:
+    what = "regions such as eu-west-2,us-east-2"
+    return tuple(_matched(env, "TABLE_REGIONS", _REGIONS, what, primary.region).split(","))
 
 
 def _replicas(env: Mapping[str, str], primary: Place) -> list[Place]:

@@ -1,4 +1,4 @@
-"""Presigned requests by query: SigV4 for buckets and STS, SigV4A for Multi-Region Access Points.
+"""Signed requests: SigV4 for buckets, STS and DynamoDB, SigV4A for Multi-Region Access Points.
 
 An MRAP takes SigV4A only and a bucket SigV4, so there are two signers and never one configuration for both. Both
 follow "Authenticating Requests: Using Query Parameters"
@@ -92,9 +92,29 @@ class Signer(ABC):
         canonical_query = "&".join([f"{name}={value}" for name, value in sorted(pairs.items())])
         lines = "".join([f"{name}:{_trimmed(signed[name])}\n" for name in names.split(";")])
         canonical = f"{method}\n{path}\n{canonical_query}\n{lines}\n{names}\n{payload_hash}"
-        digest = hashlib.sha256(canonical.encode()).hexdigest()
-        signature = self._sign(f"{self.algorithm}\n{self.timestamp}\n{self.scope}\n{digest}".encode())
+        signature = self._signature(canonical)
         return f"{scheme}://{host}{path}?{canonical_query}&X-Amz-Signature={signature}"
+
+    def headers(self, host: str, headers: Mapping[str, str], body: bytes) -> dict[str, str]:
+        """The headers of a POST to `/` on `host` with this body, `headers` (lower-case names) and the signature among
+        them, as AWS's JSON services take it
+        (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html)."""
+        signed = {"host": host, "x-amz-date": self.timestamp, **headers}
+        if self.credentials.session_token:
+            signed["x-amz-security-token"] = self.credentials.session_token
+        names = sorted(signed)
+        lines = "".join([f"{name}:{_trimmed(signed[name])}\n" for name in names])
+        joined = ";".join(names)
+        canonical = f"POST\n/\n\n{lines}\n{joined}\n{hashlib.sha256(body).hexdigest()}"
+        credential = f"{self.credentials.access_key_id}/{self.scope}"
+        signed["authorization"] = (
+            f"{self.algorithm} Credential={credential}, SignedHeaders={joined}, Signature={self._signature(canonical)}"
+        )
+        return signed
+
+    def _signature(self, canonical: str) -> str:
+        digest = hashlib.sha256(canonical.encode()).hexdigest()
+        return self._sign(f"{self.algorithm}\n{self.timestamp}\n{self.scope}\n{digest}".encode())
 
     @abstractmethod
     def _scope(self, day: str) -> str: ...

@@ -11,18 +11,18 @@ type CredentialSource = Callable[[], Credentials]
 
 
 def of(settings: Settings) -> CredentialSource:
-    """The source that the settings ask for.
-
-    With SIGNING_ROLE_ARN, sessions of that role, whose end is known; else the key pair in the environment; else
-    botocore's chain (profile, SSO, container, instance role).
-    """
-    base = settings.credentials
-    own: CredentialSource = (lambda: base) if base else chain(region=settings.region)
+    """What URLs are signed with: sessions of SIGNING_ROLE_ARN, whose end is known, or else the function's own."""
     if settings.signing_role_arn:
         from nearside.adapters.sessions import Sessions  # its HTTP client is not needed otherwise
 
-        return Sessions(settings.signing_role_arn, settings.region, own)
-    return own
+        return Sessions(settings.signing_role_arn, settings.region, own(settings))
+    return own(settings)
+
+
+def own(settings: Settings) -> CredentialSource:
+    """The key pair in the environment, or else botocore's chain (profile, SSO, container, instance role)."""
+    base = settings.credentials
+    return (lambda: base) if base else chain(region=settings.region)
 
 
 def chain(*, profile: str | None = None, region: str | None = None) -> CredentialSource:

@@ -1,7 +1,9 @@
 """Listings by boto3, one client per place, following a bucket to the region it turns out to be in."""
 
+import logging
 from collections.abc import Callable
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,8 @@ from nearside.places import Place
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+log = logging.getLogger("nearside")
 
 CONNECT_SECONDS = 2
 READ_SECONDS = 8
@@ -55,7 +59,7 @@ class Listings:
                 return ask(self._client(place))
             except ClientError as error:
                 if not self._follow(place, error):
-                    raise _error(place, error) from error
+                    raise error_of(place.name, error) from error
             except BotoCoreError as error:
                 raise errors.Unreachable(f"{place.name} cannot be reached: {error}") from error
             except RecursionError as error:
@@ -85,44 +89,62 @@ class Listings:
         if known and known[0] == credentials:
             return known[1]
         region, endpoint = self._moved.get(place, (place.region, place.endpoint))
-        client: S3Client = _session().client(
-            "s3",
-            region_name=region,
-            endpoint_url=endpoint or None,
-            aws_access_key_id=credentials.access_key_id,
-            aws_secret_access_key=credentials.secret_access_key,
-            aws_session_token=credentials.session_token or None,
-            config=Config(
-                signature_version="s3v4",
-                connect_timeout=CONNECT_SECONDS,
-                read_timeout=READ_SECONDS,
-                retries={"total_max_attempts": 2, "mode": "standard"},
-                s3={"addressing_style": "path" if endpoint else "auto"},
-                # Other providers refuse the checksum headers that boto3 sends since 1.36
-                # (https://github.com/boto/boto3/issues/4392).
-                request_checksum_calculation="when_required",
-                response_checksum_validation="when_required",
-            ),
-        )
+        client = client_of(region, endpoint, credentials)
         self._clients[place] = (credentials, client)
         return client
 
 
+def client_of(
+    region: str, endpoint: str, credentials: signing.Credentials, *, read_seconds: float | None = None
+) -> "S3Client":
+    """A client of one place. `endpoint` is empty for AWS."""
+    client: S3Client = _session().client(
+        "s3",
+        region_name=region,
+        endpoint_url=endpoint or None,
+        aws_access_key_id=credentials.access_key_id,
+        aws_secret_access_key=credentials.secret_access_key,
+        aws_session_token=credentials.session_token or None,
+        config=Config(
+            signature_version="s3v4",
+            connect_timeout=CONNECT_SECONDS,
+            read_timeout=read_seconds or READ_SECONDS,
+            retries={"total_max_attempts": 2, "mode": "standard"},
+            s3={"addressing_style": "path" if endpoint else "auto"},
+            # Other providers refuse the checksum headers that boto3 sends since 1.36
+            # (https://github.com/boto/boto3/issues/4392).
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+        ),
+    )
+    return client
+
+
 @cache
 def _session() -> boto3.Session:
-    """boto3, reading S3's timestamps (always ISO 8601 in a listing) by the standard library: dateutil takes more than
-    half of the time of a page of a thousand keys."""
+    """boto3, reading S3's timestamps by the standard library: dateutil takes more than half of the time of a page of a
+    thousand keys."""
     session = botocore.session.Session()
     factory = session.get_component("response_parser_factory")
-    factory.set_parser_defaults(timestamp_parser=datetime.fromisoformat)
+    factory.set_parser_defaults(timestamp_parser=_moment)
     return boto3.Session(botocore_session=session)
 
 
-def _error(place: Place, error: ClientError) -> errors.NearsideError:
+def _moment(text: str) -> datetime:
+    """ISO 8601 in a body, RFC 9110's date in a header."""
+    return datetime.fromisoformat(text) if text[:1].isdigit() else parsedate_to_datetime(text)
+
+
+def error_of(asked: str, error: ClientError) -> errors.NearsideError:
+    """What an SDK's error means; `asked` names who answered with it. AWS's own words name roles, buckets and accounts:
+    they are for the log, not for whoever asked."""
     details = error.response.get("Error", {})
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     code = details.get("Code", "")
-    return errors.from_s3(code, status, f"{place.name} answered {code or status}: {details.get('Message', '')}")
+    said = f"{asked} answered {code or status}"
+    if status != 404:
+        log.warning("%s to %s: %s", said, error.operation_name, details.get("Message", ""))
+    return errors.from_s3(code, status, said)
 
 
 def _object(each: Any) -> Object:

@@ -1,0 +1,82 @@
+"""How the world is, as `GET /state` answers it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from local.delivery import Disturbance
+from local.deployment import MRAP_ARN, MRAP_NAME
+from local.faults import Condition
+from local.replication_faults import ReplicationFault
+
+if TYPE_CHECKING:
+    from local.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class RegionState:
+    """One region; `pending_from` counts the versions that wait to leave it, `failed_to` those that failed to reach it
+    since the start, `events_waiting` the events in its queues, `dead_letters` those that were given up;
+    `traffic_dial` is its percentage of the access point's traffic."""
+
+    name: str
+    bucket: str
+    endpoint: str
+    condition: Condition
+    pending_from: int
+    failed_to: int
+    events_waiting: int
+    dead_letters: int
+    traffic_dial: int
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The whole world."""
+
+    lag_seconds: float
+    threshold_seconds: float
+    location: str
+    regions: Sequence[RegionState]
+    mrap: Mapping[str, str]
+    api: str
+    pending: int
+    replication_faults: Sequence[ReplicationFault]
+    event_delivery: Disturbance
+    events: int
+    events_lost: int
+    schedules: Sequence[str]
+
+
+def state_of(world: "World") -> State:
+    """What the controls show."""
+    pending, failures = world.replication.pending(), world.replication.failures()
+    waiting, dead_letters = world.flow.waiting(), world.flow.dead_letters()
+    regions = [
+        RegionState(
+            name=region,
+            bucket=bucket,
+            endpoint=world.place_urls[region],
+            condition=world.faults.condition(region),
+            pending_from=sum(count for (source, _), count in pending.items() if source == region),
+            failed_to=sum(count for (_, to), count in failures.items() if to == region),
+            events_waiting=waiting[region],
+            dead_letters=len(dead_letters[region]),
+            traffic_dial=world.traffic.dials()[region],
+        )
+        for region, bucket in world.buckets.items()
+    ]
+    return State(
+        lag_seconds=world.replication.lag_seconds,
+        threshold_seconds=world.replication.threshold_seconds,
+        location=world.location().name,
+        regions=regions,
+        mrap={"name": MRAP_NAME, "alias": world.mrap_alias, "arn": MRAP_ARN, "endpoint": world.mrap_url},
+        api=world.api_url,
+        pending=sum(pending.values()),
+        replication_faults=world.replication.troubles,
+        event_delivery=world.flow.delivery.disturbance,
+        events=len(world.records()),
+        events_lost=world.flow.delivery.lost,
+        schedules=world.schedules,
+    )
