@@ -7,13 +7,18 @@ import sys
 from collections.abc import Sequence
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from local import CommandFailed
+from local.dns_zone import DEFAULT_TTL_SECONDS, FAILURES, ORIGIN_NAME, SLOW_SECONDS
 from local.ports import DEFAULT_PORT, LAST_BASE, LOOPBACK, Ports
 from local.replication_faults import MAX_LAG_SECONDS
 
-_VALUES = ("seconds", "state", "ratio", "to", "timeout", "prefix", "reason", "lose", "duplicate", "delay", "key")
+_VALUES = (
+    "seconds", "state", "ratio", "to", "timeout", "prefix", "reason", "lose", "duplicate", "delay", "key",
+    "name", "text", "ttl", "weights", "mode",
+)  # fmt: skip
 _ANSWER_SECONDS = 660.0  # longer than the longest `settle`
 
 
@@ -85,9 +90,30 @@ def _parser() -> argparse.ArgumentParser:
     command("metrics", "put S3's replication metrics into CloudWatch")
     command("monitor", "run the scheduled monitor now")
     command("location", "where a client is that does not say").add_argument("to", help="eu, us, a region, or a country")
+    _dns(command("dns", "change the TXT records that the edge follows, or let their name server fail"))
     command("heal", "everything on, quick and well again")
     command("settle", "wait until nothing waits to be replicated").add_argument("--timeout", help="seconds")
     return parser
+
+
+def _dns(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+
+    def action(name: str, help: str) -> argparse.ArgumentParser:  # noqa: A002 - argparse's own word
+        added = actions.add_parser(name, help=help, description=help)
+        added.add_argument("--port", type=_port, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+        return added
+
+    setting = action("set", "let a name have these TXT records and no others")
+    setting.add_argument("name", help=f"such as {ORIGIN_NAME}")
+    setting.add_argument("text", nargs="+", help="such as nearside-us-east-2.s3.us-east-2.amazonaws.com")
+    setting.add_argument("--ttl", metavar="SECONDS", help=f"time to live ({DEFAULT_TTL_SECONDS})")
+    setting.add_argument("--weights", metavar="W,W", help="Route 53's: each answer has one of the records, by weight")
+    action("remove", "let a name have no records").add_argument("name")
+    failing = action("fail", "let the name server fail")
+    failing.add_argument("mode", choices=FAILURES)
+    failing.add_argument("--seconds", help=f"how late `slow` is ({SLOW_SECONDS:g})")
+    action("mend", "answer quickly and well again")
 
 
 def _regional(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -129,10 +155,12 @@ def _tell(options: argparse.Namespace) -> str:
         method, path = "GET", "/state"
     elif options.command == "monitor":
         path = "/schedule/monitor"
+    elif options.command == "dns":
+        path = f"/dns/{options.action}"
     port = Ports.from_base(options.port).controls
     connection = HTTPConnection(LOOPBACK, port, timeout=_ANSWER_SECONDS)
     try:
-        connection.request(method, f"{path}?{urlencode(values)}")
+        connection.request(method, f"{path}?{urlencode(values, doseq=True)}")
         response = connection.getresponse()
         answer = json.loads(response.read())
     except (OSError, HTTPException, ValueError) as error:
@@ -141,7 +169,9 @@ def _tell(options: argparse.Namespace) -> str:
         connection.close()
     if response.status != 200:
         raise CommandFailed(answer.get("message", f"status {response.status}"))
-    return describe(answer) if "regions" in answer else json.dumps(answer["answer"], indent=2) + "\n"
+    if "regions" not in answer:
+        return json.dumps(answer["answer"], indent=2) + "\n"
+    return describe(answer) + (_describe_dns(answer["dns"]) if options.command in ("status", "dns") else "")
 
 
 def describe(state: dict[str, object]) -> str:
@@ -164,6 +194,17 @@ def describe(state: dict[str, object]) -> str:
     ]
     given_up = sum(region["dead_letters"] for region in regions)
     lines += [f"events {state['events_lost']} lost, {given_up} given up"] if state["events_lost"] or given_up else []
+    return "\n".join(lines) + "\n"
+
+
+def _describe_dns(dns: dict[str, Any]) -> str:
+    lines = [f"dns {dns['address']} {'FAILS: ' + dns['failure'] if dns['failure'] else 'on'}"]
+    for record in dns["records"]:
+        weights = record["weights"] or [None] * len(record["texts"])
+        asked = dns["queries"].get(record["name"], 0)
+        lines.append(f"{record['name']}, ttl {record['ttl_seconds']} s, asked for {asked} times")
+        for text, weight in zip(record["texts"], weights, strict=True):
+            lines.append(f"  {text}" + (f" (weight {weight})" if weight is not None else ""))
     return "\n".join(lines) + "\n"
 
 

@@ -5,6 +5,7 @@ from html import escape
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus
 
+from local.dns_zone import DEFAULT_TTL_SECONDS, FAILURES, ORIGIN_NAME
 from local.events import Record
 
 if TYPE_CHECKING:
@@ -17,7 +18,8 @@ body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; padding: .4rem .6rem; border-bottom: 1px solid #ccc; }
 form { display: inline-flex; gap: .4rem; align-items: center; }
-input { width: 5rem; } .off { color: #a00; font-weight: bold; } code { overflow-wrap: anywhere; }
+input { width: 5rem; } .wide { width: 20rem; }
+.off { color: #a00; font-weight: bold; } code { overflow-wrap: anywhere; }
 """
 
 
@@ -31,7 +33,7 @@ def page(state: "State", records: Sequence[Record]) -> str:
 <html lang="en"><head><meta charset="utf-8"><title>Nearside's local world</title>
 <link rel="icon" href="data:,"><style>{_STYLE}</style></head><body>
 <h1>Nearside's local world</h1>
-<p>API <a href="{api}/">{api}</a> · access point <code>{mrap}</code></p>
+<p>API <a href="{api}/">{api}</a> · access point <code>{mrap}</code> · edge <code>{escape(state.edge)}</code></p>
 <h2>Regions</h2>
 <table><tr><th>region</th><th>is</th><th>slower by</th><th>failing</th><th>replication to it</th>
 <th>waiting to leave</th></tr>{rows}</table>
@@ -43,6 +45,8 @@ def page(state: "State", records: Sequence[Record]) -> str:
 <h2>Event delivery</h2>
 <p>{_delivery(state)}</p>
 <p>{_schedules(state)}</p>
+<h2>Name server</h2>
+{_dns(state)}
 <h2>Location</h2>
 <p>A client that does not say where it is (<code>X-World-Location</code>) is in <b>{escape(state.location)}</b>:
 {places} {_form("/location", "to", state.location, "somewhere else")}</p>
@@ -114,6 +118,28 @@ def _schedules(state: "State") -> str:
         f'<form method="post" action="/schedule/{escape(name)}"><button>run {escape(name)} now</button></form>'
         for name in state.schedules
     )
+
+
+def _dns(state: "State") -> str:
+    dns = state.dns
+    rows = "".join(
+        f"<tr><td>{escape(record.name)}</td><td><code>{escape(text)}</code></td><td>{record.ttl_seconds} s</td>"
+        f"<td>{record.weights[index] if record.weights else ''}</td><td>{dns.queries.get(record.name, 0)}</td></tr>"
+        for record in dns.records
+        for index, text in enumerate(record.texts)
+    )
+    modes = "".join(f'<button name="mode" value="{mode}">{mode}</button>' for mode in FAILURES)
+    fails = f'<span class="off">fails: {escape(dns.failure)}</span>' if dns.failure else "on"
+    first = dns.records[0] if dns.records else None
+    name, text = (first.name, first.texts[0]) if first else (ORIGIN_NAME, "")
+    return f"""<p><code>{escape(dns.address)}</code> is {fails}.
+<form method="post" action="/dns/fail">let it fail: {modes}</form>
+<form method="post" action="/dns/mend"><button>mend</button></form></p>
+<table><tr><th>name</th><th>text</th><th>ttl</th><th>weight</th><th>queries</th></tr>{rows}</table>
+<form method="post" action="/dns/set"><input name="name" value="{escape(name)}" class="wide">
+<input name="text" value="{escape(text)}" class="wide">
+<label>ttl <input name="ttl" value="{DEFAULT_TTL_SECONDS}"></label>
+<button>set</button></form>"""
 
 
 def _form(action: str, name: str, value: str, label: str) -> str:

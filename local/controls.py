@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlsplit
@@ -10,6 +10,8 @@ from urllib.parse import parse_qsl, urlsplit
 from local.background import NotScheduled
 from local.control_page import page
 from local.delivery import MAX_DELAY_SECONDS
+from local.dns_server import MAX_SLOW_SECONDS as MAX_DNS_SLOW_SECONDS
+from local.dns_zone import DEFAULT_TTL_SECONDS, MAX_TTL_SECONDS, MAX_WEIGHT, BadRecord
 from local.events import Record
 from local.faults import MAX_SLOW_SECONDS
 from local.locations import UnknownLocation
@@ -36,6 +38,10 @@ class Controllable(Protocol):
     def set_threshold(self, seconds: float) -> None: ...
     def disturb_events(self, lose: float, duplicate: float, delay: float, delay_seconds: float) -> None: ...
     def redrive(self) -> int: ...
+    def set_dns(self, name: str, texts: Sequence[str], ttl_seconds: int, weights: Sequence[int]) -> None: ...
+    def remove_dns(self, name: str) -> None: ...
+    def fail_dns(self, mode: str, seconds: float | None) -> None: ...
+    def mend_dns(self) -> None: ...
     def add_old_object(self, key: str) -> str: ...
     def publish_metrics(self) -> None: ...
     def run_schedule(self, name: str) -> Any: ...
@@ -70,6 +76,10 @@ class Controls:
             "redrive": lambda _: world.redrive(),
             "old-object": lambda request: world.add_old_object(_value(request, "key")),
             "metrics": lambda _: world.publish_metrics(),
+            "dns/set": self._set_dns,
+            "dns/remove": lambda request: world.remove_dns(_value(request, "name")),
+            "dns/fail": self._fail_dns,
+            "dns/mend": lambda _: world.mend_dns(),
             "heal": lambda _: world.heal(),
             "settle": self._settle,
         }
@@ -83,7 +93,7 @@ class Controls:
                 return self._show(request)
             if request.method == "POST":
                 return self._do(request)
-        except (BadControl, UnknownLocation, UnknownReason, NotScheduled) as error:
+        except (BadControl, BadRecord, UnknownLocation, UnknownReason, NotScheduled) as error:
             return _json(400, {"error": "BadRequest", "message": str(error)})
         return _json(405, {"error": "MethodNotAllowed", "message": f"{request.method} is none of GET, POST"})
 
@@ -101,10 +111,11 @@ class Controls:
         return _not_found(request)
 
     def _do(self, request: Request) -> Response:
-        name, _, rest = request.path[1:].partition("/")
+        whole = request.path[1:]
+        name, _, rest = whole.partition("/")
         answer: Any = None
-        if name in self._plain and not rest:
-            self._plain[name](request)
+        if whole in self._plain:
+            self._plain[whole](request)
         elif name in self._regional and rest:
             self._check_region(rest)
             self._regional[name](rest, request)
@@ -156,6 +167,17 @@ class Controls:
         lose, duplicate, delay = (given(name, 1.0, 0.0) for name in ("lose", "duplicate", "delay"))
         self._world.disturb_events(lose, duplicate, delay, given("seconds", MAX_DELAY_SECONDS, 0.5))
 
+    def _set_dns(self, request: Request) -> None:
+        pairs = _pairs(request)
+        texts = [value for name, value in pairs if name == "text"]
+        ttl = _number(request, "ttl", MAX_TTL_SECONDS) if _given(request, "ttl") else DEFAULT_TTL_SECONDS
+        weights = _whole_numbers(_fields(request).get("weights", ""), "weights", MAX_WEIGHT)
+        self._world.set_dns(_value(request, "name"), texts, int(ttl), weights)
+
+    def _fail_dns(self, request: Request) -> None:
+        seconds = _number(request, "seconds", MAX_DNS_SLOW_SECONDS) if _given(request, "seconds") else None
+        self._world.fail_dns(_value(request, "mode"), seconds)
+
     def _settle(self, request: Request) -> None:
         timeout = _number(request, "timeout", MAX_SETTLE_SECONDS) if _given(request, "timeout") else None
         try:
@@ -177,12 +199,16 @@ def _refusal(request: Request) -> str:
     return ""
 
 
-def _fields(request: Request) -> dict[str, str]:
+def _pairs(request: Request) -> list[tuple[str, str]]:
     """The query's parameters, and a form's."""
-    fields = dict(request.parameters)
+    pairs = request.parameters
     if request.header("Content-Type").startswith("application/x-www-form-urlencoded"):
-        fields |= dict(parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
-    return fields
+        pairs += parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True)
+    return pairs
+
+
+def _fields(request: Request) -> dict[str, str]:
+    return dict(_pairs(request))
 
 
 def _given(request: Request, name: str) -> bool:
@@ -204,6 +230,13 @@ def _number(request: Request, name: str, most: float) -> float:
     if not 0 <= number <= most:
         raise BadControl(f"{name} is {text!r}: expected a number from 0 to {most:g}")
     return number
+
+
+def _whole_numbers(text: str, name: str, most: int) -> list[int]:
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not all(part.isdecimal() and int(part) <= most for part in parts):
+        raise BadControl(f"{name} is {text!r}: expected numbers from 0 to {most} with commas between")
+    return list(map(int, parts))
 
 
 def _not_found(request: Request) -> Response:

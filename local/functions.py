@@ -1,5 +1,6 @@
 """Lambda functions in this process: a handler is imported fresh, in its own environment, and called with a context."""
 
+import builtins
 import contextlib
 import importlib.util
 import itertools
@@ -9,9 +10,10 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from local.template import Function
@@ -112,21 +114,58 @@ def _set_environment(variables: Mapping[str, str | None]) -> None:
 def _import_handler(function: Function, variables: Mapping[str, str]) -> Handler:
     module_name, _, attribute = function.handler.rpartition(".")
     path = (function.code / module_name.replace(".", "/")).with_suffix(".py")
-    unique = f"local_{function.name}_{next(_serial)}"
-    spec = importlib.util.spec_from_file_location(unique, path)
-    if spec is None or spec.loader is None:
-        raise FunctionFailed(f"{function.name} has no module at {path}")
-    module = importlib.util.module_from_spec(spec)
     with _borrowing, with_environment(variables), _own_folder(function.code):
-        sys.modules[unique] = module
         try:
-            spec.loader.exec_module(module)
+            module = _OwnModules(function).load(path)
         except Exception as error:
             raise FunctionFailed(f"{function.name} ({path}) cannot be imported: {error!r}") from error
-        finally:
-            del sys.modules[unique]
     handler: Handler = getattr(module, attribute)
     return handler
+
+
+class _OwnModules:
+    """The modules beside a handler, which import each other by plain name, some of them only when they are called: then
+    their folder is no longer on the path, and another function may have modules of the same names."""
+
+    def __init__(self, function: Function) -> None:
+        self._folder = function.code
+        self._prefix = f"local_{function.name}_{next(_serial)}"
+        self._loaded: dict[Path, ModuleType] = {}
+        self._loading = threading.RLock()
+        self._builtins = {**vars(builtins), "__import__": self._import}
+
+    def load(self, path: Path) -> ModuleType:
+        """The module at the path, executed once."""
+        with self._loading:
+            if path not in self._loaded:
+                name = f"{self._prefix}_{path.stem}"
+                spec = importlib.util.spec_from_file_location(name, path)
+                if spec is None or spec.loader is None:
+                    raise ImportError(f"no module at {path}")
+                module = importlib.util.module_from_spec(spec)
+                vars(module)["__builtins__"] = self._builtins
+                self._loaded[path] = sys.modules[name] = module
+                try:
+                    spec.loader.exec_module(module)
+                except BaseException:
+                    del self._loaded[path]
+                    raise
+                finally:
+                    del sys.modules[name]
+            return self._loaded[path]
+
+    def _import(
+        self,
+        name: str,
+        globals_: Mapping[str, object] | None = None,
+        locals_: Mapping[str, object] | None = None,
+        fromlist: Sequence[str] | None = (),
+        level: int = 0,
+    ) -> ModuleType:
+        path = self._folder / f"{name}.py"
+        if level == 0 and "." not in name and path.is_file():
+            return self.load(path)
+        return builtins.__import__(name, globals_, locals_, fromlist or (), level)
 
 
 @contextlib.contextmanager

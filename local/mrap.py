@@ -15,11 +15,13 @@ from local.operations import Address, checked_key, operation
 from local.s3 import RegionalS3, answered, cors_rules
 from local.s3_errors import S3Error
 from local.server import Request, Response
-from local.signatures import Verifier, check_region
+from local.signatures import Verified, Verifier, check_region
 from local.traffic import Traffic
 
 LOCATION_HEADER = "X-World-Location"
 REGION_HEADER = "X-World-Region"
+
+type Verify = Callable[[Request], Verified]
 
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/MrapOperations.html
 _SUPPORTED = frozenset(
@@ -58,9 +60,13 @@ class MultiRegionAccessPoint:
         self._default_location = default_location
 
     def __call__(self, request: Request) -> Response:
-        return answered(lambda: self._serve(request))
+        return answered(lambda: self._serve(request, self._verifier.verify))
 
-    def _serve(self, request: Request) -> Response:
+    def admit(self, request: Request, verified: Verified) -> Response:
+        """The answer to a service of AWS whose signature is not part of this world, such as CloudFront's."""
+        return answered(lambda: self._serve(request, lambda _: verified))
+
+    def _serve(self, request: Request, verify: Verify) -> Response:
         region = self._route(request)
         self._faults.meet(region)
         rules = cors_rules(self._members[region].bucket)
@@ -68,13 +74,13 @@ class MultiRegionAccessPoint:
         if request.method == "OPTIONS":
             return cors.preflight(request, rules).adding(served)
         allowing = cors.allowing(request, rules)
-        return answered(lambda: self._perform(request, region)).adding((*allowing, *served))
+        return answered(lambda: self._perform(request, region, verify)).adding((*allowing, *served))
 
-    def _perform(self, request: Request, region: str) -> Response:
+    def _perform(self, request: Request, region: str, verify: Verify) -> Response:
         member = self._members[region]
         where = Address(member.bucket, checked_key(request.path[1:]))
         _check_supported(request, where)
-        verified = self._verifier.verify(request)
+        verified = verify(request)
         claim: Claim = verified.claim
         check_region(claim, region)
         return member.s3.perform(replace(request, headers=_for_region(request)), where, verified)

@@ -1,11 +1,15 @@
 """What a request asks of S3: its bucket, its key, and the operation by the name that the S3 API gives it."""
 
+import re
 from dataclasses import dataclass
 
 from local.s3_errors import S3Error
 from local.server import Request, decode_path
 
 MAX_KEY_BYTES = 1024
+
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html
+_VIRTUAL_HOST = re.compile(r"(?P<bucket>.+)\.s3(?:\.dualstack)?\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?", re.IGNORECASE)
 
 # A sub-resource in the query makes another operation of the same method and path.
 _BUCKET_SUBRESOURCES = (
@@ -33,7 +37,11 @@ class Address:
 
 
 def address(request: Request) -> Address:
-    """The path-style address in the request's path. Raises S3Error for a key that S3 does not allow."""
+    """The address: the bucket is in the host, as `<bucket>.s3.<region>.amazonaws.com`, or else comes first in the path.
+    Raises S3Error for a key that S3 does not allow."""
+    virtual = _VIRTUAL_HOST.fullmatch(request.header("Host").partition(":")[0])
+    if virtual:
+        return Address(virtual["bucket"].lower(), checked_key(request.path[1:]))
     bucket, _, key = request.path[1:].partition("/")
     return Address(decode_path(bucket), checked_key(key))
 

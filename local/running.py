@@ -62,6 +62,8 @@ def banner(world: World) -> str:
         ("access point", world.mrap_url),
         ("controls", f"{world.controls_url}/"),
         ("other services", world.aws_url),
+        ("edge", world.edge_url),
+        ("name server", world.edge.dns.address),
     ]
     lines = [f"  {name:<15} {url}" for name, url in rows]
     lag = f"{world.replication.lag_seconds:g}"
@@ -72,6 +74,7 @@ def banner(world: World) -> str:
             *lines,
             "",
             f"  Replication takes {lag} s. Try: curl {world.api_url}/list-bucket-content",
+            f"  The edge follows a TXT record. Try: curl -I {world.edge_url}/images/sunrise.png",
             "  Ctrl-C stops it.",
             "",
         ]

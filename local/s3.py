@@ -20,7 +20,7 @@ from local.replication import Replication
 from local.replication_rules import check_versioning, replication_configuration, replication_xml
 from local.s3_errors import S3Error
 from local.server import Dropped, Request, Response
-from local.signatures import Verified, Verifier
+from local.signatures import Verified, Verifier, check_region
 
 _AUTH_PARAMETERS = (
     "X-Amz-Algorithm",
@@ -73,9 +73,18 @@ class RegionalS3:
         self._endpoint_of = endpoint_of
 
     def __call__(self, request: Request) -> Response:
-        return answered(lambda: self._serve(request))
+        return answered(lambda: self._serve(request, self._verifier.verify))
 
-    def _serve(self, request: Request) -> Response:
+    def admit(self, request: Request, verified: Verified) -> Response:
+        """The answer to a service of AWS whose signature is not part of this world, such as CloudFront's."""
+
+        def admitted(_: Request) -> Verified:
+            check_region(verified.claim, self.region)
+            return verified
+
+        return answered(lambda: self._serve(request, admitted))
+
+    def _serve(self, request: Request, verify: Callable[[Request], Verified]) -> Response:
         self._faults.meet(self.region)
         where = address(request)
         bucket = object_store.find_bucket(where.bucket)
@@ -87,7 +96,7 @@ class RegionalS3:
             raise S3Error(501, "NotImplemented", "Browser form uploads are not part of the local world.")
         allowing = cors.allowing(request, cors_rules(where.bucket))
         # A page must be able to read a refusal too.
-        return answered(lambda: self.perform(request, where, self._verifier.verify(request))).adding(allowing)
+        return answered(lambda: self.perform(request, where, verify(request))).adding(allowing)
 
     def perform(self, request: Request, where: Address, verified: Verified) -> Response:
         """Do what a verified request asks. Raises S3Error; the Multi-Region Access Point calls this too."""

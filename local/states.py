@@ -31,6 +31,26 @@ class RegionState:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordState:
+    """The TXT records of a name. `weights`, when there are any, has one for each: an answer has one record then."""
+
+    name: str
+    texts: Sequence[str]
+    ttl_seconds: int
+    weights: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class DnsState:
+    """The name server; `failure` is empty when it is well, `queries` counts by name since the start or `heal`."""
+
+    address: str
+    failure: str
+    records: Sequence[RecordState]
+    queries: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """The whole world."""
 
@@ -40,6 +60,8 @@ class State:
     regions: Sequence[RegionState]
     mrap: Mapping[str, str]
     api: str
+    edge: str
+    dns: DnsState
     pending: int
     replication_faults: Sequence[ReplicationFault]
     event_delivery: Disturbance
@@ -73,10 +95,24 @@ def state_of(world: "World") -> State:
         regions=regions,
         mrap={"name": MRAP_NAME, "alias": world.mrap_alias, "arn": MRAP_ARN, "endpoint": world.mrap_url},
         api=world.api_url,
+        edge=world.edge_url,
+        dns=_dns_state(world),
         pending=sum(pending.values()),
         replication_faults=world.replication.troubles,
         event_delivery=world.flow.delivery.disturbance,
         events=len(world.records()),
         events_lost=world.flow.delivery.lost,
         schedules=world.schedules,
+    )
+
+
+def _dns_state(world: "World") -> DnsState:
+    zone = world.edge.zone
+    return DnsState(
+        address=world.edge.dns.address,
+        failure=zone.failure,
+        records=[
+            RecordState(record.name, record.shown, record.ttl_seconds, record.weights) for record in zone.records()
+        ],
+        queries=zone.counts(),
     )

@@ -10,13 +10,13 @@ from types import TracebackType
 from typing import Any, Self
 
 from local import ROOT, object_store
+from local.adjustments import Adjustable
 from local.api import HttpApi
 from local.aws import RestOfAws
 from local.background import Background
 from local.batch_replication import BatchReplication
 from local.clockwork import Clockwork, rate_seconds
 from local.controls import Controls
-from local.delivery import Disturbance
 from local.deployment import (
     MRAP_ALIAS,
     MRAP_ARN,
@@ -27,17 +27,17 @@ from local.deployment import (
     make_buckets,
     sdk_environment,
 )
+from local.edge_stack import EdgeStack
 from local.event_flow import EventFlow
 from local.events import Events, Feed, Record
 from local.faults import Faults
 from local.functions import with_environment
 from local.identities import WORLD, Identities
-from local.locations import Location, locate
+from local.locations import locate
 from local.metrics import ReplicationMetrics
 from local.mrap import Member, MultiRegionAccessPoint
 from local.ports import LOOPBACK, Ports
-from local.replication import THRESHOLD_SECONDS, Replication
-from local.replication_faults import DEFAULT_REASON, ReplicationFault, checked_reason
+from local.replication import Replication
 from local.s3 import RegionalS3
 from local.s3_control import S3Control
 from local.samples import samples
@@ -63,7 +63,7 @@ def _alone() -> Iterator[None]:
         _only_one.release()
 
 
-class World:
+class World(Adjustable):
     """A running world, from construction until `close()`. Use it with `with`.
 
     Raises PortInUse when a port is taken, TemplateError and FunctionFailed when the project cannot be read. moto keeps
@@ -144,6 +144,9 @@ class World:
         stack.callback(self.flow.close)
         self.events.listeners.append(self.flow.delivery)
         self.api_url = serve("api", self.api, ports.api)
+        self.edge = EdgeStack(s3, mrap, self.location, self.faults.is_on, ports.dns)
+        stack.callback(self.edge.close)
+        self.edge_url = serve("edge", self.edge.app, ports.edge)
         stack.callback(self.faults.close)
 
     def _add_samples(self, wanted: bool) -> None:
@@ -179,66 +182,12 @@ class World:
         self._reloaded = settings
         self.api.load(self.environment())
         self._background.load(self.environment())
+        self.edge.load()
 
     @property
     def is_reloaded(self) -> bool:
         """Whether the functions run with other variables than at the start."""
         return bool(self._reloaded)
-
-    def location(self) -> Location:
-        """Where a client is that does not say."""
-        return self._location
-
-    def set_location(self, name: str) -> None:
-        """Raises UnknownLocation."""
-        self._location = locate(name)
-
-    def set_lag(self, seconds: float) -> None:
-        """How long replication takes from now on, also for what is already waiting."""
-        self.replication.set_lag(seconds)
-
-    def switch(self, region: str, *, on: bool) -> None:
-        """Turn a region off or on. Raises KeyError for an unknown one, as `slow` and `fail` do."""
-        self.faults.switch(region, on=on)
-        self.replication.wake()
-
-    def slow(self, region: str, seconds: float) -> None:
-        """Make every request to the region take this much longer."""
-        self.faults.slow(region, seconds)
-
-    def fail(self, region: str, ratio: float) -> None:
-        """Refuse this part (0 to 1) of the requests to the region."""
-        self.faults.fail(region, ratio)
-
-    def fail_replication(self, region: str = "", prefix: str = "", reason: str = DEFAULT_REASON) -> None:
-        """Let versions of keys with the prefix fail for S3's `reason` on their way to the region ('': to any). They
-        stay FAILED: S3 does not try again. Raises UnknownReason."""
-        self._trouble(ReplicationFault(region, prefix, checked_reason(reason)))
-
-    def stall_replication(self, region: str = "", prefix: str = "") -> None:
-        """Let versions of keys with the prefix wait on their way to the region ('': to any) until this is mended."""
-        self._trouble(ReplicationFault(region, prefix))
-
-    def _trouble(self, fault: ReplicationFault) -> None:
-        self.replication.trouble((*self.replication.troubles, fault))
-
-    def mend_replication(self) -> None:
-        """No more faults of replication: what stalled goes on, what failed stays failed."""
-        self.replication.trouble(())
-
-    def set_threshold(self, seconds: float) -> None:
-        """After how long a version on its way has missed its time (RTC: 900 s) and S3 tells so."""
-        self.replication.set_threshold(seconds)
-
-    def disturb_events(
-        self, lose: float = 0.0, duplicate: float = 0.0, delay: float = 0.0, delay_seconds: float = 0.5
-    ) -> None:
-        """Lose, deliver twice, and deliver late these parts (0 to 1) of the events from now on."""
-        self.flow.disturb(Disturbance(lose, duplicate, delay, delay_seconds))
-
-    def redrive(self) -> int:
-        """Move the messages of the dead-letter queues back to their queues. Returns how many."""
-        return self.flow.redrive()
 
     def add_old_object(
         self, key: str, body: bytes = b"old\n", region: str = PRIMARY, age: timedelta = timedelta(days=30)
@@ -260,15 +209,6 @@ class World:
         """Run a scheduled function (by its folder's name, such as `monitor`) now. Returns its answer. Raises
         NotScheduled, and what the function raises."""
         return self._background.run(name)
-
-    def heal(self) -> None:
-        """Everything on, quick and well, all routes active, clients in Europe again. What failed stays failed."""
-        self.faults.heal()
-        self.traffic.reset()
-        self.disturb_events()
-        self.set_threshold(THRESHOLD_SECONDS)
-        self.mend_replication()
-        self.set_location("eu")
 
     def settle(self, timeout_seconds: float | None = None) -> None:
         """Wait until nothing waits to be replicated and every event has been dealt with. Raises TimeoutError (default:

@@ -11,7 +11,7 @@ from py_compile import PycInvalidationMode
 
 from bench.parts.promises import ROOT
 
-BUILT = ROOT / ".aws-sam" / "local"  # `make build ENV=local`
+BUILT = ROOT / ".aws-sam"  # `make build ENV=local`, `make build ENV=edge`
 # What AWS's image has in /var/runtime: the runtime client, and boto3 without awscrt
 # (https://docs.aws.amazon.com/lambda/latest/dg/lambda-python.html#python-sdk-included).
 RUNTIME = (
@@ -21,17 +21,17 @@ RUNTIME = (
 PLAIN = ("aws-lambda-powertools", "awscrt", "jmespath", "typing-extensions")
 
 
-def built(name: str, into: Path) -> Path:
-    """A copy of what `make build` made of one function or layer. Ends the program when it is missing or was built
-    without bytecode, as `sam build` alone does."""
-    source = BUILT / name
+def built(name: str, into: Path, env: str = "local") -> Path:
+    """A copy of what `make build ENV=<env>` made of one function or layer. Ends the program when it is missing or was
+    built without bytecode, as `sam build` alone does."""
+    source = BUILT / env / name
     if not source.is_dir():
-        raise SystemExit(f"{source.relative_to(ROOT)} is missing: run `make build ENV=local`")
+        raise SystemExit(f"{source.relative_to(ROOT)} is missing: run `make build ENV={env}`")
     for module in source.rglob("*.py"):
         cached = Path(importlib.util.cache_from_source(str(module)))
         if not cached.exists() or int.from_bytes(cached.read_bytes()[4:8], "little") != 0b01:
             # PEP 552: 0b01 is "by hash, unchecked"
-            raise SystemExit(f"{module.relative_to(ROOT)} has no unchecked bytecode: run `make build ENV=local`")
+            raise SystemExit(f"{module.relative_to(ROOT)} has no unchecked bytecode: run `make build ENV={env}`")
     return Path(shutil.copytree(source, into))
 
 

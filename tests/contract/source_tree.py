@@ -4,6 +4,9 @@ import ast
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
+
+from local.intrinsics import load_yaml
 
 ROOT = Path(__file__).parents[2]
 LAYER = ROOT / "layers" / "nearside"
@@ -14,6 +17,13 @@ def python_files(*folders: str) -> list[Path]:
     return sorted(
         path for folder in folders for path in (ROOT / folder).rglob("*.py") if "__pycache__" not in path.parts
     )
+
+
+def functions_of(template: str) -> dict[str, dict[str, Any]]:
+    """The functions of a template of the checkout, by the names of their folders: each one's properties."""
+    resources = load_yaml((ROOT / template).read_text())["Resources"].values()
+    functions = [each["Properties"] for each in resources if each["Type"] == "AWS::Serverless::Function"]
+    return {Path(each["CodeUri"]).name: each for each in functions}
 
 
 @cache

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.source_tree import imported, module_name, python_files, tree, within
+from tests.contract.source_tree import ROOT, functions_of, imported, module_name, python_files, tree, within
 
 SDKS = ("boto3", "botocore", "awscrt", "urllib3", "s3transfer", "requests", "http.client", "urllib.request")
 # Composition roots beside the handlers: what functions share, the client library and the command.
@@ -16,6 +16,9 @@ LAYER = python_files("layers")
 FUNCTIONS = python_files("functions")
 DOMAIN = [p for p in LAYER if not within(module_name(p), "nearside.adapters") and module_name(p) not in ROOTS]
 
+# These stand alone, and their modules import each other by plain names.
+FLAT = sorted(functions_of("stacks/edge.yaml"))
+
 by_name = pytest.mark.parametrize
 
 
@@ -23,14 +26,42 @@ def offending(path: Path, *packages: str) -> set[str]:
     return {name for name in imported(path) if within(name, *packages)}
 
 
+def flat_modules(function: str) -> dict[str, Path]:
+    """The function's modules by the names that they have in Lambda."""
+    prefix = f"functions.{function}."
+    return {module_name(path).removeprefix(prefix): path for path in python_files(f"functions/{function}")}
+
+
 def test_the_tree_is_where_these_tests_look() -> None:
     names = {module_name(path) for path in LAYER + FUNCTIONS}
     assert {"nearside.presign", "nearside.adapters.s3", "functions.presign.handler", *ROOTS} <= names
 
 
-@by_name("path", [p for p in LAYER if not within(module_name(p), "nearside.adapters")] + FUNCTIONS, ids=module_name)
+@by_name("path", [p for p in LAYER + FUNCTIONS if "adapters" not in module_name(p).split(".")], ids=module_name)
 def test_only_adapters_import_an_sdk(path: Path) -> None:
     assert offending(path, *SDKS) == set()
+
+
+@by_name("function", FLAT)
+def test_in_a_function_that_stands_alone_only_the_handler_knows_the_adapters(function: str) -> None:
+    modules = flat_modules(function)
+    assert "handler" in modules
+    for name, path in modules.items():
+        if name != "handler" and not within(name, "adapters"):
+            assert offending(path, "adapters", "handler") == set(), name
+        assert offending(path, "nearside") == set(), name
+
+
+@by_name("function", FLAT)
+def test_a_function_that_stands_alone_has_no_import_cycle(function: str) -> None:
+    modules = flat_modules(function)
+    graph = {
+        name: imported(path, at_module_level_only=True) & modules.keys() - {name} for name, path in modules.items()
+    }
+    try:
+        list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        pytest.fail(f"import cycle: {' -> '.join(error.args[1])}")
 
 
 @by_name("path", DOMAIN, ids=module_name)
@@ -67,11 +98,25 @@ def test_no_import_cycle_at_module_level() -> None:
     assert order.index("nearside.errors") < order.index("nearside.presign") < order.index("functions.presign.handler")
 
 
-@by_name("path", [p for p in LAYER + FUNCTIONS if module_name(p) != "nearside.settings"], ids=module_name)
+# The edge function is given no variables but its credentials, so it has no settings.
+READERS = {"nearside.settings", "functions.origin_router.signing"}
+
+
+@by_name("path", [p for p in LAYER + FUNCTIONS if module_name(p) not in READERS], ids=module_name)
 def test_only_settings_reads_the_environment(path: Path) -> None:
     words = {node.attr for node in ast.walk(tree(path)) if isinstance(node, ast.Attribute)}
     names = {alias.name for node in ast.walk(tree(path)) if isinstance(node, ast.ImportFrom) for alias in node.names}
     assert (words | names) & {"environ", "environb", "getenv"} == set()
+
+
+def test_the_edge_function_reads_nothing_but_its_credentials_from_the_environment() -> None:
+    calls = [node for node in ast.walk(tree(ROOT / "functions/origin_router/signing.py")) if isinstance(node, ast.Call)]
+    read = {ast.literal_eval(call.args[0]) for call in calls if ast.unparse(call.func) == "os.environ.get"}
+    assert read == {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
+    mentions = [
+        node for node in ast.walk(tree(ROOT / "functions/origin_router/signing.py")) if isinstance(node, ast.Attribute)
+    ]
+    assert len([node for node in mentions if node.attr == "environ"]) == len(read)
 
 
 @by_name("path", LAYER + FUNCTIONS, ids=module_name)

@@ -16,12 +16,14 @@ from nearside import openapi
 from nearside.items import Item
 from nearside.listing import Asked
 from nearside.settings import Settings
-from tests.contract.source_tree import LAYER, ROOT, tree
+from tests.contract.source_tree import LAYER, ROOT, functions_of, tree
 
 TEMPLATE = load_yaml((ROOT / "template.yaml").read_text())
 RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
-FUNCTIONS = sorted(path.name for path in (ROOT / "functions").iterdir() if (path / "handler.py").exists())
-EVENTS = sorted((ROOT / "events").glob("*/*.json"))
+# Those of stacks/edge.yaml stand alone: test_edge.py is about them.
+EDGE = functions_of("stacks/edge.yaml")
+FUNCTIONS = sorted({path.parent.name for path in (ROOT / "functions").glob("*/handler.py")} - EDGE.keys())
+EVENTS = sorted(path for path in (ROOT / "events").glob("*/*.json") if path.parent.name not in EDGE)
 # What Lambda, or `aws configure export-credentials`, gives; and what the command reads and no function does.
 NOT_IN_THE_TEMPLATE = {
     *("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),

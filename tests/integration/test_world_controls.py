@@ -1,7 +1,6 @@
 """The controls, as HTTP and as commands, and a world run as a program: ports, signals, what is left afterwards."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -19,6 +18,7 @@ from local.commands import main
 from local.ports import Ports
 from local.running import banner, docker_gateway, exports
 from local.world import World
+from tests.integration.console import free_base
 from tests.integration.http_client import Answer, get, send
 
 pytestmark = pytest.mark.usefixtures("unheard")  # the catalog is not what these are about
@@ -62,6 +62,13 @@ def test_each_control(world: World) -> None:
         (f"/region/{REGION}?state=maybe", "state is 'maybe': expected on or off"),
         ("/region/mars-1?state=off", "region is 'mars-1': expected one of eu-west-2, us-east-2"),
         ("/location?to=mars", "'mars' is no location"),
+        ("/dns/set?name=a.nearside.test", "needs a text"),
+        ("/dns/set?name=a.nearside.test&text=x&ttl=-1", "ttl is '-1'"),
+        ("/dns/set?name=a.nearside.test&text=x&weights=1,2", "one from 0 to 255 for each text"),
+        ("/dns/set?name=a.nearside.test&text=x&weights=many", "weights is 'many'"),
+        ("/dns/remove?name=a.nearside.test", "has no records"),
+        ("/dns/fail?mode=sulk", "mode is 'sulk'"),
+        ("/dns/fail?mode=slow&seconds=61", "expected a number from 0 to 60"),
     ],
 )
 def test_bad_values_are_refused(world: World, target: str, says: str) -> None:
@@ -103,6 +110,11 @@ def test_the_page(world: World) -> None:
     back = send("POST", f"{world.controls_url}/region/{REGION}", b"state=off", form)
     assert (back.status, back.headers["location"]) == (303, "/")
     assert "turn on" in get(f"{world.controls_url}/").body.decode()
+    send("POST", f"{world.controls_url}/dns/set", b"name=a.nearside.test&text=%3Cb%3E&ttl=7", form)
+    send("POST", f"{world.controls_url}/dns/fail", b"mode=servfail", form)
+    text = get(f"{world.controls_url}/").body.decode()
+    assert "<code>&lt;b&gt;</code></td><td>7 s" in text
+    assert "fails: servfail" in text
 
 
 def test_the_page_shows_keys_as_text(world: World) -> None:
@@ -132,19 +144,6 @@ def test_its_own_page_has(world: World) -> None:
 
 
 # A world as a program
-
-
-def free_base() -> int:
-    """A port with five free ones after it."""
-    for base in range(20_000 + os.getpid() % 200 * 100, 60_000, 10):
-        try:
-            for port in range(base, base + 6):
-                with closing(socket.socket()) as probe:
-                    probe.bind(("127.0.0.1", port))
-        except OSError:
-            continue
-        return base
-    raise RuntimeError("no six free ports in a row")
 
 
 class Running:
@@ -193,7 +192,16 @@ def test_commands_speak_to_a_running_world(running: Running, capsys: pytest.Capt
     assert "us-east-2    OFF" in command("region", REGION, "off")
     assert "slower by 0.5 s" in command("slow", REGION, "0.5")
     assert "failing 0.5 of 1" in command("failing", REGION, "0.5")
+    host = "nearside-us-east-2.s3.us-east-2.amazonaws.com"
+    told = command("dns", "set", "origin.nearside.test", host, f"{host}/path", "--ttl", "9", "--weights", "3,1")
+    assert "origin.nearside.test, ttl 9 s, asked for 0 times" in told
+    assert f"{host}/path (weight 1)" in told
+    assert "FAILS: slow" in command("dns", "fail", "slow", "--seconds", "3")
+    assert "FAILS" not in command("dns", "mend")
+    assert command("dns", "set", "origin.nearside.test", host).endswith(f"\n  {host}\n")
+    assert host not in command("dns", "remove", "origin.nearside.test")
     assert "us-east-2    on   " in command("heal")
+    assert "(weight 100)" in command("status")
     assert "0 pending" in command("settle")
     assert "eu-west-2    on" in command("status")
 
@@ -201,6 +209,13 @@ def test_commands_speak_to_a_running_world(running: Running, capsys: pytest.Capt
 def test_a_command_that_is_refused(running: Running, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["lag", "--port", str(running.base), "much"]) == 1
     assert "seconds is 'much'" in capsys.readouterr().err
+
+
+def test_a_record_that_is_refused(running: Running, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["dns", "--port", str(running.base), "set", "example.com", "x"]) == 1
+    assert "'example.com' is not in nearside.test" in capsys.readouterr().err
+    assert main(["dns", "set", "--port", str(running.base), "a.nearside.test", "x", "--ttl", "soon"]) == 1
+    assert "ttl is 'soon'" in capsys.readouterr().err
 
 
 def test_a_command_without_a_world(capsys: pytest.CaptureFixture[str]) -> None:
@@ -222,6 +237,8 @@ def test_the_ports_are_the_documented_ones(running: Running) -> None:
     ports = [region["endpoint"].rpartition(":")[2] for region in state["regions"]]
     assert ports == [str(running.base + 1), str(running.base + 2)]
     assert state["mrap"]["endpoint"].endswith(str(running.base + 3))
+    assert state["edge"].endswith(str(running.base + 6))
+    assert state["dns"]["address"] == f"127.0.0.1:{running.base + 7}"
 
 
 def test_env_vars_for_sam(running: Running) -> None:
@@ -265,6 +282,8 @@ def test_the_banner_has_every_address(world: World) -> None:
     text = banner(world)
     for url in (world.api_url, world.mrap_url, world.controls_url, world.aws_url, *world.place_urls.values()):
         assert url in text
+    assert world.edge_url in text
+    assert world.edge.dns.address in text
 
 
 # One world after another, in one process
@@ -326,7 +345,7 @@ except PortInUse as error:
 
 
 def test_ports_follow_the_base() -> None:
-    assert Ports.from_base(3000) == Ports(3000, (3001, 3002), 3003, 3004, 3005)
+    assert Ports.from_base(3000) == Ports(3000, (3001, 3002), 3003, 3004, 3005, 3006, 3007)
 
 
 def test_threads_of_idle_connections_are_few(world: World) -> None:
@@ -344,7 +363,7 @@ def test_threads_of_idle_connections_are_few(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("words", "says"),
-    [(["run", "--port", "65531"], "no port from 1 to 65530"), (["run", "--lag", "-1"], "no number of seconds from 0")],
+    [(["run", "--port", "65529"], "no port from 1 to 65528"), (["run", "--lag", "-1"], "no number of seconds from 0")],
 )
 def test_numbers_are_checked(words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):

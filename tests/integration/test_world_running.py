@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.integration.test_readme import free_base
+from tests.integration.console import free_base
 
 ROOT = Path(__file__).parents[2]
 

@@ -19,6 +19,7 @@ from local import ROOT
 from local.identities import WORLD
 
 BUILD = ROOT / ".aws-sam" / "local"
+EDGE_BUILD = ROOT / ".aws-sam" / "edge"
 # The base image without a registry's answer: SAM would ask one for a newer image even when this one is here.
 IMAGE = "public.ecr.aws/lambda/python:3.13-x86_64"
 READY_SECONDS = 120
@@ -57,11 +58,12 @@ class Answer:
 class Sam:
     """`sam local` whose functions find their world by the variables in `env_vars` (a JSON file of SAM's form).
 
-    `aws_url` answers instead of AWS, which SAM asks for the account's number.
+    `aws_url` answers instead of AWS, which SAM asks for the account's number; `config_env` is of samconfig.toml.
     """
 
     env_vars: Path
     aws_url: str
+    config_env: str = "local"
 
     def invoke(self, function: str, event: Path) -> Answer:
         """What the function (a logical id) answers to the event. Raises CalledProcessError when it crashes."""
@@ -111,7 +113,7 @@ class Sam:
     def _command(self, verb: str, *rest: str) -> list[str]:
         there = subprocess.run(["docker", "image", "inspect", IMAGE], capture_output=True, check=False).returncode == 0
         skip = ["--skip-pull-image"] if there else []
-        return ["sam", "local", verb, *rest, "--config-env", "local", "--env-vars", str(self.env_vars), *skip]
+        return ["sam", "local", verb, *rest, "--config-env", self.config_env, "--env-vars", str(self.env_vars), *skip]
 
 
 def containers(ids: list[str]) -> list[str]:

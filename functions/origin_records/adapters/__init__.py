@@ -1,0 +1,1 @@
+"""What talks to the world for this function."""

@@ -1,0 +1,1 @@
+../origin_router/txt_origin.py
