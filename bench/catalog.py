@@ -89,7 +89,7 @@ class _Events:
         self._now += 0.5
         described = {"key": dynamodb.key_of(number), "versionId": version, "sequencer": f"{self._sequence:018X}"}
         if name.startswith("ObjectCreated"):
-            described |= {"size": 48_213, "eTag": "9b2cf535f27731c974343645a3985328"}  # type: ignore[dict-item]
+            described |= {"size": 48_213, "eTag": "9b2cf535f27731c974343645a3985328"}  # type: ignore[dict-item]  # one field is a number
         record = {
             "eventVersion": "2.6",
             "eventSource": "aws:s3",

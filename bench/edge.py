@@ -120,7 +120,7 @@ def outage(router: ModuleType) -> list[Promise]:
     from records import Records
 
     passed = [0.0]
-    router._records = Records(lookup.resolve, lambda: time.time() + passed[0])  # type: ignore[attr-defined]
+    router._records = Records(lookup.resolve, lambda: time.time() + passed[0])  # type: ignore[attr-defined]  # a module's own name
     with name_server.serving(ttl=30) as (address, port):
         sent = event("s3-oai", {"X-ORIGIN-RESOLVERS": f"{address}:{port}", "X-ORIGIN-DEBUG": "true"})
         router.handler(sent, None)

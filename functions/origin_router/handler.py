@@ -43,7 +43,7 @@ def handler(event: Any, context: object) -> Any:
     try:
         cf = event["Records"][0]["cf"]
         return _response(cf) if "response" in cf else _request(cf)
-    except Exception as error:  # noqa: BLE001 - the boundary
+    except Exception as error:  # noqa: BLE001 - the boundary: a raise here would be a 502 or 503 to the viewer
         saying.failed(f"the event goes on as it came: {error!r:.300}", error)
         return _as_it_came(event)
 

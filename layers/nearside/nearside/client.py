@@ -119,10 +119,10 @@ class Presigner:
 
     def generate_presigned_url(
         self,
-        ClientMethod: str,  # noqa: N803  # boto3's own names: this stands in for its method
-        Params: Mapping[str, Any] | None = None,  # noqa: N803
-        ExpiresIn: int = DEFAULT_EXPIRES_SECONDS,  # noqa: N803
-        HttpMethod: Method | None = None,  # noqa: N803
+        ClientMethod: str,  # noqa: N803 - boto3's own names: this stands in for its method
+        Params: Mapping[str, Any] | None = None,  # noqa: N803 - boto3's
+        ExpiresIn: int = DEFAULT_EXPIRES_SECONDS,  # noqa: N803 - boto3's
+        HttpMethod: Method | None = None,  # noqa: N803 - boto3's
     ) -> str:
         """boto3's `generate_presigned_url` for get_object, head_object, put_object, upload_part and delete_object, with
         the MRAP's URL instead of the bucket's. Asks no place, as boto3 does not.

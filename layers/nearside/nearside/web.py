@@ -87,12 +87,12 @@ def decode[T](body: bytes, shape: type[T], *, at: str = "") -> T:
         raise BadRequest(f"{at or 'the body'} is not JSON: {error}") from error
 
 
-_AT = re.compile(r"(?P<what>.*?)(?: - at `\$(?P<path>[^`]*)`)?", re.DOTALL)
+_AT = r"(?s:(?P<what>.*?)(?: - at `\$(?P<path>[^`]*)`)?)"
 
 
 def _explained(message: str, body: bytes, at: str, shape: Any) -> str:
     """msgspec's "Expected `int` <= 604800 - at `$.expires_in`" as "expires_in is 700000: expected `int` <= 604800"."""
-    match = _AT.fullmatch(message)
+    match = re.fullmatch(_AT, message)
     what, path = (match["what"], match["path"] or "") if match else (message, "")
     what = what[:1].lower() + what[1:]
     field = (at + path).lstrip(".")

@@ -9,6 +9,7 @@ import socket
 import ssl
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from nearside.errors import Unreachable
 
@@ -22,7 +23,9 @@ class Wire:
 
     def __init__(self, scheme: str, host: str) -> None:
         name, _, port = host.partition(":")
-        self._address = (name, int(port) if port else 443 if scheme == "https" else 80)
+        # In bytes: for a str socket and ssl both import the codec of international names, 3 ms of a cold start.
+        self._name = name.encode("ascii")
+        self._port = int(port) if port else 443 if scheme == "https" else 80
         self._tls = ssl.create_default_context() if scheme == "https" else None
         self._idle: list[socket.socket] = []
         self._host = host
@@ -62,9 +65,10 @@ class Wire:
         return None
 
     def _connected(self, deadline: float) -> socket.socket:
-        connection = socket.create_connection(self._address, timeout=_left(deadline))
+        address: Any = (self._name, self._port)  # typeshed knows only str here; getaddrinfo takes both
+        connection = socket.create_connection(address, timeout=_left(deadline))
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return self._tls.wrap_socket(connection, server_hostname=self._address[0]) if self._tls else connection
+        return self._tls.wrap_socket(connection, server_hostname=self._name) if self._tls else connection
 
     def _answer(self, connection: socket.socket, deadline: float) -> tuple[int, bytes]:
         try:
