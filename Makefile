@@ -1,6 +1,6 @@
 # Bare `make` lists the verbs. Each verb first makes .venv from the pins (bootstrap.py), which is quick when nothing changed.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check build sam browser bench deploy pins
+.PHONY: help setup clients run test check build sam browser bench deploy pins
 
 PORT ?= 3000
 # Which environment of samconfig.toml `make build` builds: default (arm64, for AWS), local (for `sam local`), or edge (us-east-1's).
@@ -22,7 +22,8 @@ BUILT := .aws-sam/$(if $(filter default,$(ENV)),build,$(ENV))
 UNUSED := $(addprefix $(BUILT)/OriginRouterFunction/dns/,dnssecalgs quic rdtypes)
 COMPILE := $(BIN)/python -m compileall -q -f --invalidation-mode unchecked-hash
 # bootstrap.py takes a uv from PATH where it cannot install its own.
-PIN = $(or $(wildcard .uv/bin/uv),uv) pip compile --quiet --upgrade --universal --python-version 3.13 --generate-hashes \
+UV = $(or $(wildcard .uv/bin/uv),uv)
+PIN = $(UV) pip compile --quiet --upgrade --universal --python-version 3.13 --generate-hashes \
 	--no-emit-index-url --custom-compile-command 'make pins'
 # On a machine that cannot reach a registry this starts Docker and makes the image that SAM looks for.
 LAMBDA_IMAGE := $(wildcard ../shared/lambda-image/build)
@@ -36,8 +37,15 @@ setup: ## .venv with every tool, from the pins (every verb does this first)
 run: setup ## the local world with sample data, the API on http://localhost:3000 (PORT=3100 for another port)
 	@$(BIN)/python -m local run --port $(PORT)
 
-test: setup ## the tests that need neither Docker nor a browser, with coverage
-	$(BIN)/pytest -n auto --cov --cov-report=term:skip-covered tests/unit tests/contract tests/integration $(wildcard tests/live)
+clients: setup .clients/made ## the AWS CLI and s3fs, in a venv of their own, for the tests of the gateway
+
+.clients/made: tests/gateway/clients.txt
+	@$(UV) venv -q --clear --python $(BIN)/python .clients
+	@$(UV) pip install -q --python .clients/bin/python --require-hashes -r $<
+	@touch $@
+
+test: clients ## the tests that need neither Docker nor a browser, with coverage
+	$(BIN)/pytest -n auto --cov --cov-report=term:skip-covered tests/unit tests/contract tests/integration tests/gateway $(wildcard tests/live)
 
 check: setup ## style, types and templates
 	$(BIN)/ruff check
@@ -79,4 +87,7 @@ pins: setup ## compile the requirements.txt files again, with the newest version
 	$(PIN) functions/origin_records/requirements.in -o functions/origin_records/requirements.txt
 	$(PIN) functions/monitor/requirements.in -o functions/monitor/requirements.txt
 	$(PIN) functions/replica_events/requirements.in -o functions/replica_events/requirements.txt
+	$(PIN) tests/gateway/clients.in -o tests/gateway/clients.txt
+	$(PIN) functions/gateway/requirements.in -o functions/gateway/requirements.txt
+	$(PIN) functions/replicator/requirements.in -o functions/replicator/requirements.txt
 	$(PIN) requirements.in -o requirements.txt

@@ -7,7 +7,9 @@ from local.dns_zone import DEFAULT_TTL_SECONDS, Text
 from local.edge_stack import EdgeStack
 from local.event_flow import EventFlow
 from local.faults import Faults
+from local.function_url import FunctionUrl
 from local.locations import Location, locate
+from local.providers import Providers
 from local.replication import THRESHOLD_SECONDS, Replication
 from local.replication_faults import DEFAULT_REASON, ReplicationFault, checked_reason
 from local.traffic import Traffic
@@ -21,6 +23,8 @@ class Adjustable:
     traffic: Traffic
     flow: EventFlow
     edge: EdgeStack
+    providers: Providers
+    gateway: FunctionUrl | None
     _location: Location
 
     def location(self) -> Location:
@@ -97,10 +101,23 @@ class Adjustable:
         """The name server answers quickly and well again."""
         self.edge.dns.mend()
 
+    def trouble_provider(self, name: str, fault: str, value: float | None = None) -> None:
+        """Let one of the gateway's places have one of `provider_faults.FAULTS`: `slow` by `value` seconds; `failing`,
+        `throttled`, `cut`, `wrong-bytes` in this part of its requests (None: all); or `heal` it. Raises BadFault."""
+        self.providers.faults.set(name, fault, value)
+
+    def limit_lambda(self, *, on: bool) -> None:
+        """Let the gateway's URL have Lambda's limits on payloads or not, and the function know of it."""
+        if self.gateway:
+            self.gateway.limit(on=on)
+
     def heal(self) -> None:
-        """Everything on, quick and well, all routes active, clients in Europe, the first TXT record again. What failed
-        stays failed."""
+        """Everything on, quick and well, all routes active, clients in Europe, the first TXT record, Lambda's limits
+        again. What failed stays failed."""
         self.faults.heal()
+        self.providers.faults.heal()
+        self.limit_lambda(on=True)
+        self.flow.hurry()
         self.traffic.reset()
         self.disturb_events()
         self.set_threshold(THRESHOLD_SECONDS)

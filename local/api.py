@@ -3,20 +3,19 @@
 https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
 """
 
-import base64
-import binascii
 import json
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from local.events_v2 import event_of
+from local.function_answers import answer_of, cors_headers, preflight_headers
 from local.functions import LoadedFunction, TimedOut
 from local.locations import Location, UnknownLocation, locate
 from local.mrap import LOCATION_HEADER
 from local.routes import Router
-from local.server import HeaderList, Request, Response
-from local.template import Cors, Template
+from local.server import Request, Response
+from local.template import Template
 
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html and
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
@@ -52,9 +51,9 @@ class HttpApi:
     def __call__(self, request: Request) -> Response:
         cors = self._template.cors
         if cors and request.method == "OPTIONS" and request.has_header("Access-Control-Request-Method"):
-            return Response(204, _preflight_headers(cors, request))
+            return Response(204, preflight_headers(cors, request))
         response = self._serve(request)
-        return response.adding(_cors_headers(cors, request)) if cors else response
+        return response.adding(cors_headers(cors, request)) if cors else response
 
     def _serve(self, request: Request) -> Response:
         if len(request.body) > MAX_REQUEST_BYTES:
@@ -79,7 +78,7 @@ class HttpApi:
             result = json.dumps(function.invoke(event, limit))
             if len(result) > MAX_INVOCATION_BYTES:
                 raise ValueError(f"the answer has {len(result)} bytes: Lambda takes {MAX_INVOCATION_BYTES}")
-            return _response(json.loads(result))
+            return answer_of(json.loads(result))
         except TimedOut:
             _log.warning("%s timed out after %g s", function.function.name, limit)
             late = limit >= INTEGRATION_SECONDS
@@ -102,54 +101,5 @@ class HttpApi:
         return {name: value for name, value in headers.items() if value}
 
 
-def _response(result: Any) -> Response:
-    """API Gateway's reading of what a handler returned. Raises ValueError for what it would not accept."""
-    if not isinstance(result, dict) or "statusCode" not in result:
-        return Response(200, (("Content-Type", "application/json"),), json.dumps(result).encode())
-    body = result.get("body") or ""
-    if not isinstance(body, str):
-        raise ValueError(f"the handler's body is no string but {type(body).__name__}")
-    try:
-        content = base64.b64decode(body, validate=True) if result.get("isBase64Encoded") else body.encode()
-    except binascii.Error as error:
-        raise ValueError("the handler's body is no base64, though it says so") from error
-    headers = [(str(name).lower(), _text(value)) for name, value in (result.get("headers") or {}).items()]
-    if not any(name == "content-type" for name, _ in headers):
-        headers.append(("content-type", "text/plain;charset=UTF-8"))
-    headers += [("set-cookie", str(cookie)) for cookie in result.get("cookies") or ()]
-    return Response(int(result["statusCode"]), tuple(headers), content)
-
-
 def _message(status: int, message: str) -> Response:
     return Response(status, (("Content-Type", "application/json"),), json.dumps({"message": message}).encode())
-
-
-def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _cors_headers(cors: Cors, request: Request) -> HeaderList:
-    """API Gateway puts these in place of whatever the function says about CORS."""
-    origin = request.header("Origin")
-    if not origin or not ({"*", origin} & set(cors.origins)):
-        return ()
-    headers = [("Access-Control-Allow-Origin", "*" if "*" in cors.origins else origin)]
-    if cors.credentials:
-        headers.append(("Access-Control-Allow-Credentials", "true"))
-    if cors.exposed:
-        headers.append(("Access-Control-Expose-Headers", ",".join(cors.exposed)))
-    return tuple(headers)
-
-
-def _preflight_headers(cors: Cors, request: Request) -> HeaderList:
-    allowed = _cors_headers(cors, request)
-    if not allowed:
-        return ()
-    headers = [*allowed]
-    if cors.methods:
-        headers.append(("Access-Control-Allow-Methods", ",".join(cors.methods)))
-    if cors.headers:
-        headers.append(("Access-Control-Allow-Headers", ",".join(cors.headers)))
-    if cors.max_age_seconds is not None:
-        headers.append(("Access-Control-Max-Age", str(cors.max_age_seconds)))
-    return tuple(headers)

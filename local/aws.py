@@ -9,6 +9,7 @@ from urllib.parse import unquote_to_bytes
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
+from local.queues import changing_queues
 from local.s3_control import PREFIX, S3Control
 from local.server import Dropped, Request, Response
 
@@ -37,6 +38,9 @@ class RestOfAws:
                 raise Dropped
             request = _signed_for(request, region, self._home)
             with self._one_at_a_time:
+                return call_wsgi(self._moto, request)
+        if service == "sqs" and not request.header("X-Amz-Target").endswith("ReceiveMessage"):  # which may wait
+            with changing_queues:
                 return call_wsgi(self._moto, request)
         return call_wsgi(self._moto, request)
 

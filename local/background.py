@@ -1,5 +1,6 @@
 """The functions that no request starts: those behind a queue, polled in every region, and those on a schedule."""
 
+import itertools
 import json
 import logging
 import threading
@@ -15,7 +16,9 @@ from local.template import Function, QueueSource, Schedule, Template
 
 _POLL_SECONDS = 0.05
 _RETRY_SECONDS = 0.2  # doubled with every further try
-_LAST_RETRY_SECONDS = 5.0
+LAST_RETRY_SECONDS = 5.0
+_CLOSE_SECONDS = 10.0
+_MAX_LANES = 4
 _ACCOUNT = PSEUDO_PARAMETERS["AWS::AccountId"]
 
 _log = logging.getLogger(__name__)
@@ -26,24 +29,32 @@ class NotScheduled(ValueError):
 
 
 class Background:
-    """Loads the functions behind queues once for each region, with its AWS_REGION, and the scheduled ones once."""
+    """Loads the functions behind queues once for each region and each batch at a time, with its AWS_REGION, and the
+    scheduled ones once."""
 
     def __init__(self, template: Template, overrides: Mapping[str, str], regions: tuple[str, ...]) -> None:
         self._template = template
         self._regions = regions
-        self._loaded: dict[tuple[str, str], LoadedFunction] = {}
+        self._loaded: dict[tuple[str, str, int], LoadedFunction] = {}
         self.load(overrides)
 
     def load(self, overrides: Mapping[str, str]) -> None:
         """Import every function anew, with these variables over its own. Raises FunctionFailed."""
         loaded = {}
         for function in self._template.functions.values():
-            if function.queues:
-                for region in self._regions:
-                    loaded[function.name, region] = LoadedFunction(function, {**overrides, "AWS_REGION": region})
+            for source in function.queues:
+                for region, lane in itertools.product(self.regions(source), range(lanes(source))):
+                    environment = {**overrides, "AWS_REGION": region}
+                    loaded[function.name, region, lane] = LoadedFunction(function, environment)
             if function.schedules:
-                loaded[function.name, ""] = LoadedFunction(function, overrides)
+                loaded[function.name, "", 0] = LoadedFunction(function, overrides)
         self._loaded = loaded
+
+    def regions(self, source: QueueSource) -> tuple[str, ...]:
+        """Where the queue is read: in each region when it is the buckets' events that come there, else in the first,
+        where the functions are that send to it."""
+        from_s3 = any(queue.from_s3 for queue in self._template.queues if queue.name == source.queue)
+        return self._regions if from_s3 else self._regions[:1]
 
     @property
     def sources(self) -> list[tuple[Function, QueueSource]]:
@@ -55,14 +66,16 @@ class Background:
         """The scheduled functions by the name of their folder, such as `monitor`."""
         return {function.code.name: function for function in self._template.functions.values() if function.schedules}
 
-    def consume(self, function: Function, source: QueueSource, region: str, messages: list[Message]) -> list[Message]:
-        """Give one batch to the function. Returns the messages that are to be tried again.
+    def consume(
+        self, function: Function, source: QueueSource, region: str, messages: list[Message], lane: int = 0
+    ) -> list[Message]:
+        """Give one batch to the function, in one of its `lanes`. Returns the messages that are to be tried again.
 
         https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
         """
         event = {"Records": [message.record for message in messages]}
         try:
-            answer = self._loaded[function.name, region].invoke(event, float(function.timeout_seconds))
+            answer = self._loaded[function.name, region, lane].invoke(event, float(function.timeout_seconds))
             return _failed(answer, messages) if source.partial else []
         except Exception:  # noqa: BLE001 - whatever a handler raises or answers wrongly fails the whole batch
             _log.exception("%s failed in %s on a batch of %d", function.name, region, len(messages))
@@ -74,11 +87,17 @@ class Background:
             raise NotScheduled(f"{name!r} is no scheduled function: {', '.join(self.scheduled) or 'there is none'}")
         function = self.scheduled[name]
         event = _scheduled_event(function.schedules[0], self._regions[0])
-        return self._loaded[function.name, ""].invoke(event, float(function.timeout_seconds))
+        return self._loaded[function.name, "", 0].invoke(event, float(function.timeout_seconds))
+
+
+def lanes(source: QueueSource) -> int:
+    """How many batches the function works on at a time here; Lambda begins with five and goes on to the template's
+    maximum."""
+    return min(source.concurrency, _MAX_LANES)
 
 
 class Poller:
-    """Takes messages from one queue to its function on a thread of its own, while the region is on."""
+    """Takes messages from one queue to one lane of its function on a thread of its own, while the region is on."""
 
     def __init__(
         self,
@@ -88,7 +107,9 @@ class Poller:
         region: str,
         queue: RegionalQueue,
         is_on: Callable[[str], bool],
+        lane: int = 0,
     ) -> None:
+        self._lane = lane
         self._background = background
         self._function = function
         self._source = source
@@ -99,10 +120,14 @@ class Poller:
         self._thread = threading.Thread(target=self._run, name=f"poll {queue.name} {region}", daemon=True)
         self._thread.start()
 
-    def close(self) -> None:
-        """Stop after the batch in hand."""
+    def stop(self) -> None:
+        """Take no further batch."""
         self._closing.set()
-        self._thread.join()
+
+    def close(self) -> None:
+        """Stop, and wait for the batch in hand, which is left to itself when it takes long."""
+        self.stop()
+        self._thread.join(_CLOSE_SECONDS)
 
     def _run(self) -> None:
         while not self._closing.is_set():
@@ -117,7 +142,7 @@ class Poller:
         messages = self._queue.receive(self._source.batch_size, self._function.timeout_seconds + 30)
         if not messages:
             return False
-        again = self._background.consume(self._function, self._source, self._region, messages)
+        again = self._background.consume(self._function, self._source, self._region, messages, self._lane)
         self._queue.delete(message for message in messages if message not in again)
         for message in again:
             self._queue.release(message, _wait_seconds(message))
@@ -127,7 +152,7 @@ class Poller:
 def _wait_seconds(message: Message) -> float:
     """Until the next try: soon, since a test waits for it, but not so soon that a short outage uses all tries up."""
     tries = int(message.record["attributes"]["ApproximateReceiveCount"])
-    return min(_RETRY_SECONDS * 2.0 ** (tries - 1), _LAST_RETRY_SECONDS)
+    return min(_RETRY_SECONDS * 2.0 ** (tries - 1), LAST_RETRY_SECONDS)
 
 
 def _failed(answer: Any, messages: list[Message]) -> list[Message]:

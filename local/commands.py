@@ -4,15 +4,15 @@ import argparse
 import ipaddress
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote, urlencode
 
 from local import CommandFailed
+from local.describing import describe, describe_dns, describe_gateway
 from local.dns_zone import DEFAULT_TTL_SECONDS, FAILURES, ORIGIN_NAME, SLOW_SECONDS
-from local.ports import DEFAULT_PORT, LAST_BASE, LOOPBACK, Ports
+from local.ports import DEFAULT_GATEWAY_PORT, DEFAULT_PORT, LAST_BASE, LOOPBACK, Ports
 from local.replication_faults import MAX_LAG_SECONDS
 
 _VALUES = (
@@ -41,6 +41,10 @@ def main(arguments: Sequence[str]) -> int:
             from local.running import exports
 
             sys.stdout.write(exports(options.port, options.host, docker=options.docker))
+        elif options.command == "gateway":
+            from local.gateway_process import run as serve
+
+            serve(options.port, options.host, limited=not options.no_limits)
         else:
             sys.stdout.write(_tell(options))
     except CommandFailed as failure:
@@ -88,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     command("redrive", "try events again that were given up")
     command("old-object", "put an object that is older than the replication rules").add_argument("key")
     command("metrics", "put S3's replication metrics into CloudWatch")
-    command("monitor", "run the scheduled monitor now")
+    _functions(command)
     command("location", "where a client is that does not say").add_argument("to", help="eu, us, a region, or a country")
     _dns(command("dns", "change the TXT records that the edge follows, or let their name server fail"))
     command("heal", "everything on, quick and well again")
@@ -114,6 +118,39 @@ def _dns(parser: argparse.ArgumentParser) -> None:
     failing.add_argument("mode", choices=FAILURES)
     failing.add_argument("--seconds", help=f"how late `slow` is ({SLOW_SECONDS:g})")
     action("mend", "answer quickly and well again")
+
+
+def _functions(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
+    _provider(command("provider", "let one of the gateway's places have a fault, or heal it"))
+    limits = command("lambda-limits", "whether the gateway's URL has Lambda's limits of 6 MB")
+    limits.add_argument("state", choices=("on", "off"))
+    command("monitor", "run the scheduled monitor now")
+    command("schedule", "run a scheduled function now").add_argument("function", help="such as reconcile")
+    own = command("gateway", "serve the gateway at a port of its own, with the variables that `env` prints")
+    own.set_defaults(port=DEFAULT_GATEWAY_PORT)
+    own.add_argument("--host", type=_loopback, default=LOOPBACK, help="a loopback address (%(default)s)")
+    own.add_argument("--no-limits", action="store_true", help="without Lambda's limits of 6 MB")
+
+
+def _provider(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("provider", help="such as harbor")
+    faults = parser.add_subparsers(dest="fault", required=True, metavar="FAULT")
+    for name, what in {
+        "down": "no answers",
+        "slow": "late answers",
+        "failing": "500 InternalError, all requests or a part of them",
+        "throttled": "503 SlowDown, all requests or a part of them",
+        "cut": "connections that end half-way: of a GET in the body, else when the request was carried out",
+        "wrong-bytes": "GETs give a flipped byte",
+        "full": "PUTs are refused with 507",
+        "heal": "well again",
+    }.items():
+        fault = faults.add_parser(name, help=what, description=what)
+        fault.add_argument("--port", type=_port, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+        if name == "slow":
+            fault.add_argument("seconds")
+        elif name in ("failing", "throttled", "cut", "wrong-bytes"):
+            fault.add_argument("ratio", nargs="?", help="0 to 1 (all)")
 
 
 def _regional(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -146,17 +183,24 @@ def _loopback(host: str) -> str:
     raise argparse.ArgumentTypeError(f"{host!r} is no loopback address: anyone could use this world (see --docker)")
 
 
+def _path(options: argparse.Namespace) -> str:
+    """The control's."""
+    match options.command:
+        case "monitor":
+            return "/schedule/monitor"
+        case "schedule":
+            return f"/schedule/{quote(options.function, safe='')}"
+        case "dns":
+            return f"/dns/{options.action}"
+        case "provider":
+            return f"/provider/{quote(options.provider, safe='')}/{options.fault}"
+    return f"/{options.command}" + (f"/{quote(options.region, safe='')}" if "region" in options else "")
+
+
 def _tell(options: argparse.Namespace) -> str:
     """Ask the controls, and describe how the world is then."""
     values = {name: getattr(options, name) for name in _VALUES if getattr(options, name, None) is not None}
-    path = "/" + quote(options.command) + (f"/{quote(options.region, safe='')}" if "region" in options else "")
-    method = "POST"
-    if options.command == "status":
-        method, path = "GET", "/state"
-    elif options.command == "monitor":
-        path = "/schedule/monitor"
-    elif options.command == "dns":
-        path = f"/dns/{options.action}"
+    method, path = ("GET", "/state") if options.command == "status" else ("POST", _path(options))
     port = Ports.from_base(options.port).controls
     connection = HTTPConnection(LOOPBACK, port, timeout=_ANSWER_SECONDS)
     try:
@@ -171,43 +215,7 @@ def _tell(options: argparse.Namespace) -> str:
         raise CommandFailed(answer.get("message", f"status {response.status}"))
     if "regions" not in answer:
         return json.dumps(answer["answer"], indent=2) + "\n"
-    return describe(answer) + (_describe_dns(answer["dns"]) if options.command in ("status", "dns") else "")
-
-
-def describe(state: dict[str, object]) -> str:
-    """The world's state in a few lines."""
-    lines = [f"lag {state['lag_seconds']:g} s · location {state['location']} · {state['pending']} pending"]
-    regions = state["regions"]
-    assert isinstance(regions, list)
-    for region in regions:
-        condition = region["condition"]
-        how = ["on" if condition["on"] else "OFF"]
-        if condition["slow_seconds"]:
-            how.append(f"slower by {condition['slow_seconds']:g} s")
-        if condition["failing_ratio"]:
-            how.append(f"failing {condition['failing_ratio']:g} of 1")
-        lines.append(f"{region['name']:<12} {', '.join(how):<40} {region['pending_from']} waiting to leave")
-    lines += [
-        f"replication to {fault['region'] or 'any region'}, keys {fault['prefix']}…: "
-        + (f"fails ({fault['reason']})" if fault["reason"] else "stalls")
-        for fault in _listed(state["replication_faults"])
-    ]
-    given_up = sum(region["dead_letters"] for region in regions)
-    lines += [f"events {state['events_lost']} lost, {given_up} given up"] if state["events_lost"] or given_up else []
-    return "\n".join(lines) + "\n"
-
-
-def _describe_dns(dns: dict[str, Any]) -> str:
-    lines = [f"dns {dns['address']} {'FAILS: ' + dns['failure'] if dns['failure'] else 'on'}"]
-    for record in dns["records"]:
-        weights = record["weights"] or [None] * len(record["texts"])
-        asked = dns["queries"].get(record["name"], 0)
-        lines.append(f"{record['name']}, ttl {record['ttl_seconds']} s, asked for {asked} times")
-        for text, weight in zip(record["texts"], weights, strict=True):
-            lines.append(f"  {text}" + (f" (weight {weight})" if weight is not None else ""))
-    return "\n".join(lines) + "\n"
-
-
-def _listed(value: object) -> list[dict[str, str]]:
-    assert isinstance(value, list)
-    return value
+    more = describe_dns(answer["dns"]) if options.command in ("status", "dns") else ""
+    if options.command in ("status", "provider", "lambda-limits"):
+        more += describe_gateway(answer["gateway"])
+    return describe(answer) + more

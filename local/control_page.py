@@ -1,15 +1,17 @@
 """The controls' page: plain HTML with forms, without a script."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from html import escape
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus
 
 from local.dns_zone import DEFAULT_TTL_SECONDS, FAILURES, ORIGIN_NAME
 from local.events import Record
+from local.provider_faults import FAULTS
 
 if TYPE_CHECKING:
-    from local.states import RegionState, State
+    from local.states import ProviderState, RegionState, State
 
 _EVENTS_SHOWN = 20
 
@@ -45,6 +47,8 @@ def page(state: "State", records: Sequence[Record]) -> str:
 <h2>Event delivery</h2>
 <p>{_delivery(state)}</p>
 <p>{_schedules(state)}</p>
+<h2>Gateway</h2>
+{_gateway(state)}
 <h2>Name server</h2>
 {_dns(state)}
 <h2>Location</h2>
@@ -117,6 +121,32 @@ def _schedules(state: "State") -> str:
     return " ".join(
         f'<form method="post" action="/schedule/{escape(name)}"><button>run {escape(name)} now</button></form>'
         for name in state.schedules
+    )
+
+
+def _gateway(state: "State") -> str:
+    gateway = state.gateway
+    other = "off" if gateway.lambda_limits else "on"
+    rows = "".join(_provider(provider) for provider in gateway.providers)
+    return f"""<p><code>{escape(gateway.url)}</code>, {gateway.waiting} wait for the replicator. Lambda's limits are
+{"on" if gateway.lambda_limits else "off"}. <form method="post" action="/lambda-limits">
+<button name="state" value="{other}">turn them {other}</button></form></p>
+<table><tr><th>place</th><th>is</th><th>let it</th></tr>{rows}</table>"""
+
+
+def _provider(provider: "ProviderState") -> str:
+    name, trouble = escape(provider.name), asdict(provider.trouble)
+    wrong = ", ".join(f"{kind} {value}" for kind, value in trouble.items() if value)
+    shown = f'<span class="off">{escape(wrong)}</span>' if wrong else "well"
+    buttons = " ".join(
+        f'<form method="post" action="/provider/{name}/{fault}"><button>{fault}</button></form>'
+        for fault in FAULTS
+        if fault != "slow"
+    )
+    slow = _form(f"/provider/{name}/slow", "seconds", f"{provider.trouble.slow_seconds:g}", "slower by seconds")
+    return (
+        f"<tr><td><b>{name}</b> {escape(provider.provider)}, {escape(provider.zone_code)}<br>"
+        f"<code>{escape(provider.endpoint)}</code></td><td>{shown}</td><td>{buttons} {slow}</td></tr>"
     )
 
 

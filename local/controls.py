@@ -15,6 +15,7 @@ from local.dns_zone import DEFAULT_TTL_SECONDS, MAX_TTL_SECONDS, MAX_WEIGHT, Bad
 from local.events import Record
 from local.faults import MAX_SLOW_SECONDS
 from local.locations import UnknownLocation
+from local.provider_faults import BadFault
 from local.replication_faults import DEFAULT_REASON, MAX_LAG_SECONDS, UnknownReason
 from local.server import Request, Response
 from local.states import State
@@ -45,6 +46,8 @@ class Controllable(Protocol):
     def add_old_object(self, key: str) -> str: ...
     def publish_metrics(self) -> None: ...
     def run_schedule(self, name: str) -> Any: ...
+    def trouble_provider(self, name: str, fault: str, value: float | None = None) -> None: ...
+    def limit_lambda(self, *, on: bool) -> None: ...
     def heal(self) -> None: ...
     def settle(self, timeout_seconds: float | None = None) -> None: ...
     def records(self) -> list[Record]: ...
@@ -80,6 +83,7 @@ class Controls:
             "dns/remove": lambda request: world.remove_dns(_value(request, "name")),
             "dns/fail": self._fail_dns,
             "dns/mend": lambda _: world.mend_dns(),
+            "lambda-limits": lambda request: world.limit_lambda(on=_is_on(request)),
             "heal": lambda _: world.heal(),
             "settle": self._settle,
         }
@@ -93,7 +97,7 @@ class Controls:
                 return self._show(request)
             if request.method == "POST":
                 return self._do(request)
-        except (BadControl, BadRecord, UnknownLocation, UnknownReason, NotScheduled) as error:
+        except (BadControl, BadFault, BadRecord, UnknownLocation, UnknownReason, NotScheduled) as error:
             return _json(400, {"error": "BadRequest", "message": str(error)})
         return _json(405, {"error": "MethodNotAllowed", "message": f"{request.method} is none of GET, POST"})
 
@@ -119,6 +123,8 @@ class Controls:
         elif name in self._regional and rest:
             self._check_region(rest)
             self._regional[name](rest, request)
+        elif name == "provider" and "/" in rest:
+            self._trouble(rest, request)
         elif name == "schedule" and rest:
             answer = {"answer": self._run(rest)}
         else:
@@ -141,11 +147,14 @@ class Controls:
             _log.exception("%s failed", name)
             raise BadControl(f"{name} failed: {error!r}") from error
 
+    def _trouble(self, rest: str, request: Request) -> None:
+        provider, _, fault = rest.partition("/")
+        name, most = ("seconds", MAX_SLOW_SECONDS) if fault == "slow" else ("ratio", 1.0)
+        value = _number(request, name, most) if fault == "slow" or _given(request, name) else None
+        self._world.trouble_provider(provider, fault, value)
+
     def _switch(self, region: str, request: Request) -> None:
-        state = _value(request, "state")
-        if state not in ("on", "off"):
-            raise BadControl(f"state is {state!r}: expected on or off")
-        self._world.switch(region, on=state == "on")
+        self._world.switch(region, on=_is_on(request))
 
     def _slow(self, region: str, request: Request) -> None:
         self._world.slow(region, _number(request, "seconds", MAX_SLOW_SECONDS))
@@ -219,6 +228,13 @@ def _value(request: Request, name: str) -> str:
     if not _given(request, name):
         raise BadControl(f"{name} is missing")
     return _fields(request)[name]
+
+
+def _is_on(request: Request) -> bool:
+    state = _value(request, "state")
+    if state not in ("on", "off"):
+        raise BadControl(f"state is {state!r}: expected on or off")
+    return state == "on"
 
 
 def _number(request: Request, name: str, most: float) -> float:

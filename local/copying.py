@@ -26,6 +26,7 @@ def copy(
 ) -> Response:
     """The answer to CopyObject or UploadPartCopy, which `do` performs. Raises S3Error for a source that is gone."""
     source = _source(request.header(_SOURCE), is_on)
+    _check_source(request, source)
     if name == "UploadPartCopy":
         return _with_part_checksum(request, where, do(request))
     if source.size > MAX_COPY_BYTES:
@@ -91,6 +92,16 @@ def _source(header: str, is_on: Callable[[str], bool]) -> FakeKey:
         raise S3Error(400, "InvalidRequest", message)
     details = {"Key": key, "VersionId": version_id}
     raise S3Error(404, "NoSuchVersion", "The specified version does not exist.", details)
+
+
+def _check_source(request: Request, source: FakeKey) -> None:
+    """The source's ETag, as the copy wants it or not, which moto does not look at. Raises S3Error."""
+    etag = source.etag.strip('"')
+    wanted, unwanted = (request.header(f"{_SOURCE}-if-{name}match").strip('"') for name in ("", "none-"))
+    if (wanted and wanted not in ("*", etag)) or unwanted in ("*", etag):
+        condition = f"{_SOURCE}-If-{'Match' if wanted else 'None-Match'}"
+        message = "At least one of the pre-conditions you specified did not hold"
+        raise S3Error(412, "PreconditionFailed", message, {"Condition": condition})
 
 
 def _check_conditions(request: Request, where: Address) -> None:

@@ -8,6 +8,8 @@ from moto.s3.models import CorsRule
 
 from local import object_store
 from local.identities import WORLD
+from local.providers import variables
+from local.queues import real_name
 from local.replication_rules import put_replication_rule
 from local.tables import TABLE_NAME
 
@@ -42,7 +44,9 @@ def make_buckets(buckets: Mapping[str, str]) -> None:
     object_store.create_mrap(MRAP_NAME, MRAP_ALIAS, dict(buckets))
 
 
-def environment(place_urls: Mapping[str, str], mrap_url: str, aws_url: str) -> dict[str, str]:
+def environment(
+    place_urls: Mapping[str, str], mrap_url: str, aws_url: str, provider_urls: Mapping[str, str]
+) -> dict[str, str]:
     """The variables of the functions, for a world whose servers are at these addresses."""
     buckets = {region: bucket_of(region) for region in place_urls}
     replicas = [
@@ -76,7 +80,7 @@ def environment(place_urls: Mapping[str, str], mrap_url: str, aws_url: str) -> d
         "AWS_ACCESS_KEY_ID": WORLD.access_key_id,
         "AWS_SECRET_ACCESS_KEY": WORLD.secret_access_key,
         "AWS_SESSION_TOKEN": "",
-    }
+    } | variables(provider_urls, f"{aws_url}/{object_store.ACCOUNT}/{real_name('GatewayQueue')}", aws_url)
 
 
 def sdk_environment(s3_url: str, aws_url: str) -> dict[str, str | None]:

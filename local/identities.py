@@ -22,10 +22,10 @@ WORLD = Identity("AKIANEARSIDELOCAL000", "local-world-secret-that-opens-nothing-
 
 
 class Identities:
-    """The keys this world knows."""
+    """The keys that one account knows: at first these."""
 
-    def __init__(self) -> None:
-        self._known = {WORLD.access_key_id: WORLD}
+    def __init__(self, *first: Identity) -> None:
+        self._known = {identity.access_key_id: identity for identity in first}
 
     def find(self, access_key_id: str) -> Identity | None:
         """The identity with this access key id, or None. Roles assumed at the world's STS are known too."""

@@ -25,7 +25,11 @@ class TemplateError(ValueError):
     """The template says something that cannot be read here; the message tells what and where."""
 
 
-class _Loader(yaml.SafeLoader):
+# libyaml's reads the template ten times as fast; PyYAML is there without it on some machines.
+_SafeLoader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(_SafeLoader):  # type: ignore[misc, valid-type]  # one of two, chosen at run time
     """YAML with CloudFormation's short tags: `!Ref x` is read as `{"Ref": "x"}`."""
 
 

@@ -1,11 +1,12 @@
-"""Where each server listens: eight ports in a row, or free ones."""
+"""Where each server listens: twelve ports in a row, or free ones."""
 
 from dataclasses import dataclass
 from typing import Self
 
 LOOPBACK = "127.0.0.1"
 DEFAULT_PORT = 3000
-LAST_BASE = 65_535 - 7
+DEFAULT_GATEWAY_PORT = 3100  # of one in a process of its own
+LAST_BASE = 65_535 - 11
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +20,20 @@ class Ports:
     aws: int = 0
     edge: int = 0
     dns: int = 0
+    gateway: int = 0
+    providers: tuple[int, int, int] = (0, 0, 0)
 
     @classmethod
     def from_base(cls, base: int) -> Self:
-        """The eight ports from `base` upwards."""
-        return cls(base, (base + 1, base + 2), base + 3, base + 4, base + 5, base + 6, base + 7)
+        """The twelve ports from `base` upwards."""
+        return cls(
+            api=base,
+            places=(base + 1, base + 2),
+            mrap=base + 3,
+            controls=base + 4,
+            aws=base + 5,
+            edge=base + 6,
+            dns=base + 7,
+            gateway=base + 8,
+            providers=(base + 9, base + 10, base + 11),
+        )

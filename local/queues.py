@@ -14,8 +14,8 @@ from local.intrinsics import PSEUDO_PARAMETERS
 from local.object_store import ACCOUNT
 from local.template import Queue
 
-# moto deletes from a queue by making a new list: what is sent meanwhile would be lost.
-_lock = threading.Lock()
+# moto deletes from a queue by making a new list: what is sent meanwhile, over HTTP too, would be lost.
+changing_queues = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +40,18 @@ class RegionalQueue:
         return self._name
 
     def send(self, body: str) -> None:
-        with _lock:
+        with changing_queues:
             self._backend().send_message(self._name, body)
 
     def receive(self, count: int, hidden_seconds: int) -> list[Message]:
         """Up to `count` messages that are visible now. Those received too often move to the dead-letter queue."""
-        with _lock:
+        with changing_queues:
             queue = self._queue()
             received = self._backend().receive_message(self._name, count, 0, hidden_seconds)
         return [Message(each.id, each.receipt_handle or "", self._record(each, queue)) for each in received]
 
     def delete(self, messages: Iterable[Message]) -> None:
-        with _lock:
+        with changing_queues:
             for message in messages:
                 self._backend().delete_message(self._name, message.handle)
 
@@ -60,6 +60,13 @@ class RegionalQueue:
         for each in list(self._queue()._messages):
             if each.receipt_handle == message.handle:
                 each.visible_at = unix_time_millis() + seconds * 1000
+
+    def hurry(self, within_seconds: float) -> None:
+        """Let what would be received again within this time be received now."""
+        now = unix_time_millis()
+        for each in list(self._queue()._messages):
+            if each.visible_at <= now + within_seconds * 1000:
+                each.visible_at = min(each.visible_at, now)
 
     def waiting(self) -> int:
         """How many messages are in the queue, received ones that are not yet deleted included."""
@@ -71,7 +78,7 @@ class RegionalQueue:
 
     def purge(self) -> list[str]:
         """Empty the queue and return what was in it."""
-        with _lock:
+        with changing_queues:
             bodies = self.bodies()
             self._queue()._messages = []  # moto, like SQS, lets PurgeQueue be asked once a minute
         return bodies
@@ -108,16 +115,17 @@ class RegionalQueue:
 
 def create_queues(queues: Sequence[Queue], region: str) -> dict[str, RegionalQueue]:
     """The template's queues in this region, by logical id."""
-    made = {queue.name: RegionalQueue(region, _real_name(queue.name)) for queue in queues}
+    made = {queue.name: RegionalQueue(region, real_name(queue.name)) for queue in queues}
     for queue in sorted(queues, key=lambda each: bool(each.dead_letters)):  # a dead-letter queue before those it serves
         attributes: dict[str, Any] = {}
         if queue.dead_letters:
-            arn = f"arn:aws:sqs:{region}:{ACCOUNT}:{_real_name(queue.dead_letters)}"
+            arn = f"arn:aws:sqs:{region}:{ACCOUNT}:{real_name(queue.dead_letters)}"
             policy = {"deadLetterTargetArn": arn, "maxReceiveCount": queue.max_receives}
             attributes["RedrivePolicy"] = json.dumps(policy)
         sqs_backends[ACCOUNT][region].create_queue(made[queue.name].name, **attributes)
     return made
 
 
-def _real_name(logical_id: str) -> str:
+def real_name(logical_id: str) -> str:
+    """The name that CloudFormation would give the queue, but for its random end."""
     return f"{PSEUDO_PARAMETERS['AWS::StackName']}-{logical_id}"

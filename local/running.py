@@ -16,8 +16,10 @@ from typing import TextIO, override
 from local import CommandFailed
 from local.deployment import PRIMARY, REGIONS, environment
 from local.functions import FunctionFailed
+from local.gateway_key import key_pair, make_bucket
 from local.intrinsics import TemplateError
 from local.ports import Ports
+from local.providers import NAMES, without_credentials
 from local.server import PortInUse, Request
 from local.world import World
 
@@ -44,6 +46,8 @@ def run(port: int, host: str, lag_seconds: float, *, quiet: bool, docker: bool, 
     with world:
         if env_vars is not None:
             write_env_vars(world, env_vars)
+        if world.gateway_url:
+            make_bucket(world.gateway_url)
         sys.stdout.write(banner(world))
         sys.stdout.flush()
         with contextlib.redirect_stdout(_WithoutMetrics(sys.stdout)):
@@ -65,6 +69,8 @@ def banner(world: World) -> str:
         ("edge", world.edge_url),
         ("name server", world.edge.dns.address),
     ]
+    rows += [(f"place {name}", url) for name, url in world.provider_urls.items()]
+    rows += [("gateway", world.gateway_url)] if world.gateway_url else []
     lines = [f"  {name:<15} {url}" for name, url in rows]
     lag = f"{world.replication.lag_seconds:g}"
     return "\n".join(
@@ -75,10 +81,20 @@ def banner(world: World) -> str:
             "",
             f"  Replication takes {lag} s. Try: curl {world.api_url}/list-bucket-content",
             f"  The edge follows a TXT record. Try: curl -I {world.edge_url}/images/sunrise.png",
+            *(_trying(world.gateway_url) if world.gateway_url else ()),
             "  Ctrl-C stops it.",
             "",
         ]
     )
+
+
+def _trying(gateway_url: str) -> list[str]:
+    pair = key_pair()
+    return [
+        "  The gateway keeps each object in three places. Try:",
+        f"    export AWS_ACCESS_KEY_ID={pair.access_key_id} AWS_SECRET_ACCESS_KEY={pair.secret_access_key}",
+        f"    aws --endpoint-url {gateway_url} s3 ls",
+    ]
 
 
 def write_env_vars(world: World, path: Path) -> None:
@@ -87,7 +103,7 @@ def write_env_vars(world: World, path: Path) -> None:
     sam passes on only what the template declares, and takes AWS_ACCESS_KEY_ID and its kind from its own environment:
     `exports` prints those.
     """
-    path.write_text(json.dumps({"Parameters": world.environment()}, indent=2) + "\n")
+    path.write_text(json.dumps({"Parameters": without_credentials(world.environment())}, indent=2) + "\n")
 
 
 def exports(port: int, host: str, *, docker: bool = False) -> str:
@@ -96,12 +112,19 @@ def exports(port: int, host: str, *, docker: bool = False) -> str:
     ports = Ports.from_base(port)
     place_urls = {region: f"http://{host}:{number}" for region, number in zip(REGIONS, ports.places, strict=True)}
     aws_url = f"http://{host}:{ports.aws}"
-    variables = environment(place_urls, f"http://{host}:{ports.mrap}", aws_url)
+    provider_urls = {name: f"http://{host}:{number}" for name, number in zip(NAMES, ports.providers, strict=True)}
+    variables = environment(place_urls, f"http://{host}:{ports.mrap}", aws_url, provider_urls)
     del variables["AWS_SESSION_TOKEN"]
     variables |= {
         "AWS_DEFAULT_REGION": PRIMARY,
         "AWS_ENDPOINT_URL": aws_url,
         "AWS_ENDPOINT_URL_S3": place_urls[PRIMARY],
+    }
+    pair = key_pair()
+    variables |= {
+        "GATEWAY_URL": f"http://{host}:{ports.gateway}",
+        "GATEWAY_ACCESS_KEY_ID": pair.access_key_id,
+        "GATEWAY_SECRET_ACCESS_KEY": pair.secret_access_key,
     }
     lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
     return "\n".join([*lines, "unset AWS_SESSION_TOKEN AWS_PROFILE", ""])

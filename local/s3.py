@@ -1,5 +1,6 @@
 """S3 of one region: what stands between a client and moto, in the order in which S3 does it."""
 
+import re
 import secrets
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +19,7 @@ from local.operations import Address, address, operation
 from local.payloads import Payload, read_payload
 from local.replication import Replication
 from local.replication_rules import check_versioning, replication_configuration, replication_xml
-from local.s3_errors import S3Error
+from local.s3_errors import S3Error, access_denied
 from local.server import Dropped, Request, Response
 from local.signatures import Verified, Verifier, check_region
 
@@ -54,7 +55,8 @@ _DELETIONS = ("DeleteObject", "DeleteObjects")
 
 
 class RegionalS3:
-    """The app of one region's endpoint. `endpoint_of` gives another region's host and port, for redirects."""
+    """The app of one region's endpoint. `endpoint_of` gives another region's host and port, for redirects; it is empty
+    for a region that is not of this account: moto has one namespace for all."""
 
     def __init__(
         self,
@@ -115,8 +117,14 @@ class RegionalS3:
             def do(copying: Request) -> Response:
                 return self._do(copying, where, name, verified)
 
-            return copy(plain, where, name, self._faults.is_on, do)
+            return copy(plain, where, name, self._is_on, do)
         return self._do(plain, where, name, verified)
+
+    def _is_on(self, region: str) -> bool:
+        """Raises S3Error for another account's."""
+        if not self._endpoint_of(region):
+            raise access_denied()
+        return self._faults.is_on(region)
 
     def _do(self, request: Request, where: Address, name: str, verified: Verified) -> Response:
         if name in _CREATED or name in _DELETIONS:
@@ -124,7 +132,15 @@ class RegionalS3:
         response = forward(request, where)
         if name in ("GetObject", "HeadObject"):
             response = with_checksum(request, where, self._describe(request, where, response))
-        return response
+        return self._with_own_buckets(response) if name == "ListBuckets" else response
+
+    def _with_own_buckets(self, response: Response) -> Response:
+        def kept(entry: re.Match[bytes]) -> bytes:
+            bucket = object_store.find_bucket(entry[1].decode())
+            return entry[0] if bucket is not None and self._endpoint_of(bucket.region_name) else b""
+
+        body = re.sub(rb"<Bucket>.*?<Name>(.*?)</Name>.*?</Bucket>", kept, response.body, flags=re.DOTALL)
+        return replace(response, body=body)
 
     def _change(self, request: Request, where: Address, name: str, verified: Verified) -> Response:
         keys = _deleted_keys(request) if name == "DeleteObjects" else [where.key]
@@ -175,6 +191,8 @@ class RegionalS3:
         return response.adding(hidden)
 
     def _redirect(self, where: Address, region: str) -> S3Error:
+        if not self._endpoint_of(region):
+            return access_denied()
         message = (
             "The bucket you are attempting to access must be addressed using the specified endpoint. "
             "Please send all future requests to this endpoint."

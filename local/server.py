@@ -29,6 +29,14 @@ class Dropped(Exception):
     """Raised by an app to close the connection without an answer, as a region that is down would."""
 
 
+class CutShort(Exception):
+    """Raised by an app to send the answer's head and half of its body, and close the connection then."""
+
+    def __init__(self, response: "Response") -> None:
+        super().__init__("cut short")
+        self.response = response
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """One request. `target` is what stood in the request line; header names and values are as sent (Latin-1)."""
@@ -192,21 +200,26 @@ class _Connection(BaseHTTPRequestHandler):
         # Not self.path: http.server merges leading slashes, and "//a" is another key than "/a".
         target = self.requestline.split()[1]
         request = Request(self.command, target, tuple(self.headers.items()), body, str(self.client_address[0]))
+        length: int | None = None
         try:
             response = self.server.app(request)
         except Dropped:
             self.close_connection = True
             self._log(request, 0, started)
             return
+        except CutShort as cut:
+            self.close_connection = True
+            response, length = cut.response, len(cut.response.body) // 2
         except Exception:  # noqa: BLE001 - the boundary: whatever fails is logged and answered
             _log.exception("%s failed on %s %s", self.server.name, request.method, request.target)
             response = Response(HTTPStatus.INTERNAL_SERVER_ERROR, (("Connection", "close"),))
-        self._send(request, response)
+        self._send(request, response, length)
         self._log(request, response.status, started)
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = do_OPTIONS = do_PATCH = _answer
 
-    def _send(self, request: Request, response: Response) -> None:
+    def _send(self, request: Request, response: Response, sent: int | None = None) -> None:
+        """`sent`: how many bytes of the body, if not all."""
         bodiless = request.method == "HEAD" or response.status in (204, 304)
         self.send_response_only(response.status)
         self.send_header("Date", self.date_time_string())
@@ -221,7 +234,7 @@ class _Connection(BaseHTTPRequestHandler):
             self.close_connection = True
         self.end_headers()
         if not bodiless:
-            self.wfile.write(response.body)
+            self.wfile.write(response.body if sent is None else response.body[:sent])
 
     @override
     def handle_expect_100(self) -> bool:
@@ -235,14 +248,21 @@ class _Connection(BaseHTTPRequestHandler):
         length = int(self.headers.get("Content-Length") or 0)
         if length < 0:
             raise ValueError
-        return self.rfile.read(length)
+        return self._read(length)
 
     def _chunks(self) -> Iterable[bytes]:
-        while size := int(self.rfile.readline().partition(b";")[0].strip() or b"0", 16):
-            yield self.rfile.read(size)
+        while size := int(self.rfile.readline().partition(b";")[0], 16):
+            yield self._read(size)
             self.rfile.readline()
         while self.rfile.readline().strip():  # trailers
             pass
+
+    def _read(self, length: int) -> bytes:
+        """Raises ConnectionError when the client goes away before: half a request must not be carried out."""
+        body = self.rfile.read(length)
+        if len(body) < length:
+            raise ConnectionAbortedError("the client went away while it sent a body")
+        return body
 
     def _log(self, request: Request, status: int, started: float) -> None:
         if self.server.log is not None:

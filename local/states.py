@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from local.delivery import Disturbance
 from local.deployment import MRAP_ARN, MRAP_NAME
 from local.faults import Condition
+from local.provider_faults import Trouble
+from local.providers import PROVIDERS
 from local.replication_faults import ReplicationFault
 
 if TYPE_CHECKING:
@@ -51,6 +53,29 @@ class DnsState:
 
 
 @dataclass(frozen=True, slots=True)
+class ProviderState:
+    """One of the gateway's places; `bucket` makes the name of its bucket out of the gateway's."""
+
+    name: str
+    provider: str
+    zone_code: str
+    bucket: str
+    endpoint: str
+    trouble: Trouble
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayState:
+    """The gateway: its URL (empty: the template has none), whether that has Lambda's limits, and its places;
+    `waiting` counts the messages in the replicator's queue."""
+
+    url: str
+    lambda_limits: bool
+    providers: Sequence[ProviderState]
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """The whole world."""
 
@@ -62,6 +87,7 @@ class State:
     api: str
     edge: str
     dns: DnsState
+    gateway: GatewayState
     pending: int
     replication_faults: Sequence[ReplicationFault]
     event_delivery: Disturbance
@@ -97,6 +123,7 @@ def state_of(world: "World") -> State:
         api=world.api_url,
         edge=world.edge_url,
         dns=_dns_state(world),
+        gateway=_gateway_state(world),
         pending=sum(pending.values()),
         replication_faults=world.replication.troubles,
         event_delivery=world.flow.delivery.disturbance,
@@ -115,4 +142,23 @@ def _dns_state(world: "World") -> DnsState:
             RecordState(record.name, record.shown, record.ttl_seconds, record.weights) for record in zone.records()
         ],
         queries=zone.counts(),
+    )
+
+
+def _gateway_state(world: "World") -> GatewayState:
+    return GatewayState(
+        url=world.gateway_url,
+        lambda_limits=world.gateway.limited if world.gateway else True,
+        providers=[
+            ProviderState(
+                name=provider.name,
+                provider=provider.kind,
+                zone_code=provider.zone_code,
+                bucket=provider.bucket,
+                endpoint=world.provider_urls[provider.name],
+                trouble=world.providers.faults.trouble(provider.name),
+            )
+            for provider in PROVIDERS
+        ],
+        waiting=world.flow.waiting()["sent"],
     )

@@ -59,9 +59,16 @@ def create_table(properties: Mapping[str, Any] | None, region: str) -> None:
         backend.update_time_to_live(TABLE_NAME, dict(properties["TimeToLiveSpecification"]))
 
 
+def put_item(region: str, item: Mapping[str, Any]) -> None:
+    """Puts the item (in DynamoDB's own JSON) into the table."""
+    dynamodb_backends[ACCOUNT][region].put_item(TABLE_NAME, dict(item))
+
+
 def empty_table(region: str) -> None:
-    """Takes every item away."""
-    dynamodb_backends[ACCOUNT][region].get_table(TABLE_NAME).items.clear()
+    """Takes every item away but the gateway's access keys."""
+    items = dynamodb_backends[ACCOUNT][region].get_table(TABLE_NAME).items
+    for partition in [each for each in items if each.value != "GATEWAY-KEYS"]:
+        del items[partition]
 
 
 def _index(index: Mapping[str, Any]) -> dict[str, Any]:

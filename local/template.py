@@ -9,17 +9,21 @@ from local.intrinsics import Resolver, TemplateError, load_yaml
 
 _LAMBDA_TIMEOUT_SECONDS = 3  # Lambda's default
 _SQS_BATCH = 10  # an event source mapping's default
-_QUEUE = "AWS::SQS::Queue"
+_SQS_CONCURRENCY = 1  # Lambda itself begins with five: here a test may rely on the order of a queue
+_QUEUE = "AWS::SQS::Queue"  # and its policy's kind begins so
+_POLICY = "AWS::SQS::QueuePolicy"
 _TABLES = ("AWS::DynamoDB::GlobalTable", "AWS::DynamoDB::Table")
 
 
 @dataclass(frozen=True, slots=True)
 class QueueSource:
-    """An SQS event source of a function. `partial`: the function may name the messages of a batch that failed."""
+    """An SQS event source of a function. `partial`: the function may name the messages of a batch that failed;
+    `concurrency`: how many batches it may work on at a time."""
 
     queue: str
     batch_size: int
     partial: bool
+    concurrency: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,26 @@ class Schedule:
     kind: str
     expression: str
     input: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cors:
+    """A CorsConfiguration of the API, or the Cors of a Function URL."""
+
+    origins: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
+    headers: tuple[str, ...] = ()
+    exposed: tuple[str, ...] = ()
+    max_age_seconds: int | None = None
+    credentials: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionUrl:
+    """A FunctionUrlConfig."""
+
+    auth: str
+    cors: Cors | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +68,18 @@ class Function:
     memory_mb: int
     queues: tuple[QueueSource, ...] = ()
     schedules: tuple[Schedule, ...] = ()
+    url: FunctionUrl | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """An AWS::SQS::Queue. `dead_letters` is the logical id of its dead-letter queue, empty when it has none."""
+    """An AWS::SQS::Queue. `dead_letters` is the logical id of its dead-letter queue, empty when it has none; `from_s3`:
+    its policy lets S3 send to it, so it is where the bucket's notifications go."""
 
     name: str
     dead_letters: str = ""
     max_receives: int = 0
+    from_s3: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +88,6 @@ class Route:
 
     key: str
     function: str
-
-
-@dataclass(frozen=True, slots=True)
-class Cors:
-    """The API's CorsConfiguration."""
-
-    origins: tuple[str, ...] = ()
-    methods: tuple[str, ...] = ()
-    headers: tuple[str, ...] = ()
-    exposed: tuple[str, ...] = ()
-    max_age_seconds: int | None = None
-    credentials: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +100,12 @@ class Template:
     layers: tuple[Path, ...] = field(default=())
     queues: tuple[Queue, ...] = ()
     table: Mapping[str, Any] | None = None
+
+
+def declared_parameters(path: Path, values: Mapping[str, str]) -> dict[str, str]:
+    """Those of the values that the template at `path` has a parameter for. Raises TemplateError, OSError."""
+    declared = load_yaml(path.read_text()).get("Parameters") or {}
+    return {name: value for name, value in values.items() if name in declared}
 
 
 def read_template(path: Path, parameters: Mapping[str, str], region: str) -> Template:
@@ -151,16 +172,25 @@ class _Reader:
             memory_mb=int(merged.get("MemorySize", 128)),
             queues=tuple(_queue_sources(own)),
             schedules=tuple(_schedules(own)),
+            url=_function_url(own),
         )
 
     def queue(self, name: str) -> Queue:
         policy = self.properties(name).get("RedrivePolicy")
         if not policy:
-            return Queue(name)
+            return Queue(name, from_s3=self._hears_s3(name))
         dead_letters = _logical_id(policy["deadLetterTargetArn"])
         if dead_letters not in self._resources:
             raise TemplateError(f"{name} has no dead-letter queue: deadLetterTargetArn is {dead_letters!r}")
-        return Queue(name, dead_letters, int(policy["maxReceiveCount"]))
+        return Queue(name, dead_letters, int(policy["maxReceiveCount"]), self._hears_s3(name))
+
+    def _hears_s3(self, queue: str) -> bool:
+        policies = map(self.properties, self.named(_POLICY))
+        return any(
+            queue in policy["Queues"] and "s3.amazonaws.com" in str(statement.get("Principal"))
+            for policy in policies
+            for statement in policy["PolicyDocument"]["Statement"]
+        )
 
     def table(self) -> Mapping[str, Any] | None:
         """The properties of the first table, or None."""
@@ -180,15 +210,26 @@ class _Reader:
         for name in self.named("AWS::ApiGatewayV2::Api"):
             found = self.properties(name).get("CorsConfiguration")
             if found:
-                return Cors(
-                    origins=tuple(found.get("AllowOrigins", ())),
-                    methods=tuple(found.get("AllowMethods", ())),
-                    headers=tuple(found.get("AllowHeaders", ())),
-                    exposed=tuple(found.get("ExposeHeaders", ())),
-                    max_age_seconds=int(found["MaxAge"]) if "MaxAge" in found else None,
-                    credentials=bool(found.get("AllowCredentials", False)),
-                )
+                return _cors(found)
         return None
+
+
+def _cors(found: Mapping[str, Any]) -> Cors:
+    return Cors(
+        origins=tuple(found.get("AllowOrigins", ())),
+        methods=tuple(found.get("AllowMethods", ())),
+        headers=tuple(found.get("AllowHeaders", ())),
+        exposed=tuple(found.get("ExposeHeaders", ())),
+        max_age_seconds=int(found["MaxAge"]) if "MaxAge" in found else None,
+        credentials=bool(found.get("AllowCredentials", False)),
+    )
+
+
+def _function_url(properties: Mapping[str, Any]) -> FunctionUrl | None:
+    found = properties.get("FunctionUrlConfig")
+    if not found:
+        return None
+    return FunctionUrl(str(found["AuthType"]), _cors(found["Cors"]) if found.get("Cors") else None)
 
 
 def _events(properties: Mapping[str, Any], *kinds: str) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
@@ -200,7 +241,13 @@ def _events(properties: Mapping[str, Any], *kinds: str) -> Iterator[tuple[str, s
 def _queue_sources(properties: Mapping[str, Any]) -> Iterator[QueueSource]:
     for _, _, source in _events(properties, "SQS"):
         partial = "ReportBatchItemFailures" in source.get("FunctionResponseTypes", ())
-        yield QueueSource(_logical_id(source["Queue"]), int(source.get("BatchSize", _SQS_BATCH)), partial)
+        scaling = source.get("ScalingConfig") or {}
+        yield QueueSource(
+            queue=_logical_id(source["Queue"]),
+            batch_size=int(source.get("BatchSize", _SQS_BATCH)),
+            partial=partial,
+            concurrency=int(scaling.get("MaximumConcurrency", _SQS_CONCURRENCY)),
+        )
 
 
 def _schedules(properties: Mapping[str, Any]) -> Iterator[Schedule]:

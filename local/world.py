@@ -3,7 +3,7 @@
 import contextlib
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -31,12 +31,15 @@ from local.edge_stack import EdgeStack
 from local.event_flow import EventFlow
 from local.events import Events, Feed, Record
 from local.faults import Faults
+from local.function_url import FunctionUrl
 from local.functions import with_environment
-from local.identities import WORLD, Identities
+from local.gateway_key import put_key
+from local.identities import WORLD
 from local.locations import locate
 from local.metrics import ReplicationMetrics
 from local.mrap import Member, MultiRegionAccessPoint
 from local.ports import LOOPBACK, Ports
+from local.providers import Providers, identities
 from local.replication import Replication
 from local.s3 import RegionalS3
 from local.s3_control import S3Control
@@ -44,11 +47,14 @@ from local.samples import samples
 from local.server import AccessLog, App, Server
 from local.states import State, state_of
 from local.tables import create_table
-from local.template import Template, read_template
+from local.template import Template, declared_parameters, read_template
 from local.traffic import Traffic
 
 DEFAULT_LAG_SECONDS = 5.0
 METRICS_SECONDS = 5.0
+
+# What makes the template's conditions hold; the functions' variables come from `environment`.
+_PARAMETERS = {"Backends": "here"}
 
 _only_one = threading.Lock()
 
@@ -89,7 +95,7 @@ class World(Adjustable):
         self._reloaded: dict[str, str] = {}
         self._location = locate("eu")
         self._feed = Feed()
-        self.identities = Identities()
+        self.identities = identities(WORLD)
         self.credentials = WORLD
         self.buckets = {region: bucket_of(region) for region in REGIONS}
         self.mrap_alias = MRAP_ALIAS
@@ -98,7 +104,8 @@ class World(Adjustable):
             stack.enter_context(_alone())
             object_store.reset()
             stack.callback(object_store.reset)
-            self._build(stack, ports or Ports(), lag_seconds, read_template(template, {}, PRIMARY), with_samples)
+            read = read_template(template, declared_parameters(template, _PARAMETERS), PRIMARY)
+            self._build(stack, ports or Ports(), lag_seconds, read, with_samples)
             if clockwork:
                 stack.callback(self._wind().close)
             self._stack = stack.pop_all()
@@ -135,19 +142,37 @@ class World(Adjustable):
         control = S3Control(MRAP_ARN, self.traffic, BatchReplication(self.replication))
         aws = RestOfAws(control, PRIMARY, lambda region: region in REGIONS and not self.faults.is_on(region))
         self.aws_url = serve("aws", aws, ports.aws)
+        self.providers = Providers(s3[PRIMARY], self.replication)
+        stack.callback(self.providers.close)
+        apps = zip(self.providers.apps.items(), ports.providers, strict=True)
+        self.provider_urls = {name: serve(name, app, port) for (name, app), port in apps}
         # What answers at each endpoint, for tests that have no time for HTTP.
         self.apps: Mapping[str, App] = {**s3, "mrap": mrap, "aws": aws}
         stack.enter_context(with_environment(sdk_environment(self.place_urls[PRIMARY], self.aws_url)))
+        self.edge = EdgeStack(s3, mrap, self.location, self.faults.is_on, ports.dns)
+        stack.callback(self.edge.close)
+        self.edge_url = serve("edge", self.edge.app, ports.edge)
+        self._build_functions(stack, ports, template, serve)
+        stack.callback(self._let_go)
+
+    def _build_functions(
+        self, stack: contextlib.ExitStack, ports: Ports, template: Template, serve: Callable[[str, App, int], str]
+    ) -> None:
+        """What runs the template's functions, and what they rely on."""
+        put_key()
         self.api = HttpApi(template, self.environment(), self.location)
         self._background = Background(template, self.environment(), REGIONS)
         self.flow = EventFlow(template, self._background, self.buckets, self.faults.is_on)
         stack.callback(self.flow.close)
         self.events.listeners.append(self.flow.delivery)
         self.api_url = serve("api", self.api, ports.api)
-        self.edge = EdgeStack(s3, mrap, self.location, self.faults.is_on, ports.dns)
-        stack.callback(self.edge.close)
-        self.edge_url = serve("edge", self.edge.app, ports.edge)
-        stack.callback(self.faults.close)
+        self.gateway = self._gateway(template)
+        self.gateway_url = serve("gateway", self.gateway, ports.gateway) if self.gateway else ""
+
+    def _let_go(self) -> None:
+        """Requests that are being slowed go on at once."""
+        self.faults.close()
+        self.providers.faults.close()
 
     def _add_samples(self, wanted: bool) -> None:
         for sample in samples() if wanted else ():
@@ -162,9 +187,14 @@ class World(Adjustable):
         tasks = [scheduled(name, function.schedules[0].expression) for name, function in functions.items()]
         return Clockwork([*tasks, ("metrics", METRICS_SECONDS, self.publish_metrics)])
 
+    def _gateway(self, template: Template) -> FunctionUrl | None:
+        """The function of the template that has a URL."""
+        found = [function for function in template.functions.values() if function.url]
+        return FunctionUrl(found[0], self.environment()) if found else None
+
     def _regional(self, region: str) -> RegionalS3:
         def endpoint_of(other: str) -> str:
-            return self.place_urls[other].partition("://")[2]
+            return self.place_urls.get(other, "").partition("://")[2]
 
         return RegionalS3(region, self.identities, self.faults, self.replication, self.events, endpoint_of)
 
@@ -174,7 +204,7 @@ class World(Adjustable):
 
     def environment(self) -> dict[str, str]:
         """The variables of the functions: this world's own, and what `reload` or `settings` put over them."""
-        own = environment(self.place_urls, self.mrap_url, self.aws_url)
+        own = environment(self.place_urls, self.mrap_url, self.aws_url, self.provider_urls)
         return own | self._settings | self._reloaded
 
     def reload(self, **settings: str) -> None:
@@ -183,6 +213,8 @@ class World(Adjustable):
         self.api.load(self.environment())
         self._background.load(self.environment())
         self.edge.load()
+        if self.gateway:
+            self.gateway.load(self.environment())
 
     @property
     def is_reloaded(self) -> bool:

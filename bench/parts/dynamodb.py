@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from functools import cache
-from operator import eq, gt, lt, ne
+from operator import eq, ge, gt, le, lt, ne
 from typing import Any
 
 from bench.parts import loopback
@@ -96,6 +96,7 @@ class Table:
                 "GetItem": self._get,
                 "BatchGetItem": self._batch_get,
                 "PutItem": self._put,
+                "DeleteItem": self._delete,
                 "UpdateItem": self._update,
                 "Query": self._query,
             }[operation](asked)
@@ -111,6 +112,11 @@ class Table:
     def _put(self, asked: dict[str, Any]) -> dict[str, Any]:
         self._judged(asked, self._read(asked["Item"]))
         self._write(asked["Item"])
+        return {}
+
+    def _delete(self, asked: dict[str, Any]) -> dict[str, Any]:
+        self._judged(asked, self._read(asked["Key"]))
+        self._rows.execute("DELETE FROM items WHERE pk = ? AND sk = ?", [each["S"] for each in asked["Key"].values()])
         return {}
 
     def _update(self, asked: dict[str, Any]) -> dict[str, Any]:
@@ -199,16 +205,18 @@ def _compared(operator: str, left: Any, right: Any) -> bool:
     return bool(_OPERATORS[operator](left, right))
 
 
-_OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {"=": eq, "<>": ne, "<": lt, ">": gt}
+_OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {"=": eq, "<>": ne, "<": lt, ">": gt, "<=": le, ">=": ge}
 
 
 @cache
 def update(text: str) -> Meaning:
-    """An update, which changes the item: SET (with `if_not_exists`), REMOVE and ADD, in this order."""
+    """An update, which changes the item: SET (with `if_not_exists`, and `list_append` to a list that may not exist),
+    REMOVE and ADD, in this order."""
     parts = re.fullmatch(r"SET (?P<set>.*?)(?: REMOVE (?P<remove>.*?))?(?: ADD (?P<add>.*))?", text)
     if parts is None:
         raise ValueError(text)
     sets = re.findall(r"([#\w]+) = (?:if_not_exists\([#\w]+, (:\w+)\)|(:\w+))", parts["set"])
+    appended = re.findall(r"([#\w]+) = list_append\(if_not_exists\([#\w]+, :\w+\), (:\w+)\)", parts["set"])
     gone = re.findall(r"[#\w]+", parts["remove"] or "")
     adds = re.findall(r"([#\w]+) (:\w+)", parts["add"] or "")
 
@@ -217,6 +225,9 @@ def update(text: str) -> Meaning:
             attribute = names.get(name, name)
             if given or attribute not in item:
                 item[attribute] = values[given or kept]
+        for name, given in appended:
+            attribute = names.get(name, name)
+            item[attribute] = {"L": [*item.get(attribute, {"L": []})["L"], *values[given]["L"]]}
         for name in gone:
             item.pop(names.get(name, name), None)
         for name, given in adds:

@@ -10,6 +10,11 @@ from nearside.replicas import FindsReplicas
 
 _settings = settings.load(needs=("CURSOR_KEY",))
 _credentials = credentials.of(_settings)
+_gateway = None
+if _settings.backends:
+    from nearside.gateway_overview import GatewayOverview  # where there is no gateway nothing of it is loaded
+
+    _gateway = GatewayOverview(_settings)
 
 
 @cache
@@ -37,7 +42,7 @@ def _list(request: web.Request) -> Listing:
 
 
 def _health(request: web.Request) -> Health:
-    return health(_settings.places, _heads())
+    return health(_settings.places, _heads(), _gateway.states() if _gateway else None)
 
 
 def _endpoints(request: web.Request) -> object:

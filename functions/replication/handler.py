@@ -6,6 +6,7 @@ from nearside import health, mrap, replication, settings, web, work_lists
 from nearside.adapters.heads import Heads
 from nearside.assembly import RepairParts
 from nearside.explain import Explainer, ObjectReplication
+from nearside.gateway_overview import GatewayOverview
 from nearside.listing import Cursors, asked_as
 from nearside.repair import RepairAsked, Repairs
 
@@ -19,8 +20,14 @@ _heads = Heads(_parts.credentials)
 _explainer = Explainer(
     _places, _parts.records, _heads, _parts.catalog.remember, _parts.buckets, _parts.looks, _settings.lag_target_seconds
 )
+_gateway = GatewayOverview(_settings) if _settings.backends else None
 _lists = work_lists.WorkLists(
-    _places, _parts.work, _parts.log.page, _settings.policy, Cursors(b"lists\0" + _settings.cursor_key.encode())
+    _places,
+    _parts.work,
+    _parts.log.page,
+    _settings.policy,
+    Cursors(b"lists\0" + _settings.cursor_key.encode()),
+    _gateway.copies if _gateway else None,
 )
 
 
@@ -52,7 +59,7 @@ def _mrap(request: web.Request) -> mrap.MrapState:
 
 def _backends(request: web.Request) -> health.Backends:
     _check_whole(request)
-    return health.backends(_places, _heads)
+    return health.backends(_places, _heads, _gateway.backends() if _gateway else ())
 
 
 def _status(request: web.Request) -> work_lists.ReplicaStatuses:

@@ -1,39 +1,48 @@
-"""The tree of errors as its docstring draws it is the tree of classes."""
+"""The tree of errors as its two docstrings draw it is the tree of classes."""
 
 import re
+from types import ModuleType
 
 from nearside import errors
+from nearside.gateway import errors as of_the_gateway
+
+MODULES = (errors, of_the_gateway)
 
 
-def drawn() -> dict[str, tuple[str | None, int, str]]:
-    """Name → parent, status and what stands after it, read off the drawing."""
+def drawn(module: ModuleType) -> dict[str, tuple[str | None, int, str]]:
+    """Name → parent, status and what stands after it, read off the drawing. A name without a status is only a parent,
+    drawn by another module."""
     found: dict[str, tuple[str | None, int, str]] = {}
     above: dict[int, str] = {}
-    for line in (errors.__doc__ or "").splitlines():
-        match = re.match(r"(?P<branch>[ │├└─]*)(?P<name>[A-Z]\w+) +(?P<status>\d{3}) (?P<said>.+)", line)
+    for line in (module.__doc__ or "").splitlines():
+        match = re.match(r"(?P<branch> {4}[ │├└─]*)(?P<name>[A-Z]\w+)(?: +(?P<status>\d{3}) (?P<said>.+))?$", line)
         if match:
             depth = len(match["branch"].removeprefix("    ")) // 4
             above[depth] = match["name"]
-            found[match["name"]] = above.get(depth - 1), int(match["status"]), match["said"]
+            if match["status"]:
+                found[match["name"]] = above.get(depth - 1), int(match["status"]), match["said"]
     return found
 
 
-def classes() -> list[type[errors.NearsideError]]:
+def classes(module: ModuleType | None = None) -> list[type[errors.NearsideError]]:
     found = [errors.NearsideError]
     for each in found:
         found += each.__subclasses__()
-    return [each for each in found if each.__module__ == errors.__name__]
+    names = [module.__name__] if module else [each.__name__ for each in MODULES]
+    return [each for each in found if each.__module__ in names]
 
 
 def test_every_class_is_drawn_once_under_its_parent() -> None:
-    parents = {name: parent for name, (parent, _, _) in drawn().items()}
-    assert parents == {
-        each.__name__: None if each is errors.NearsideError else each.__bases__[0].__name__ for each in classes()
-    }
+    for module in MODULES:
+        parents = {name: parent for name, (parent, _, _) in drawn(module).items()}
+        assert parents == {
+            each.__name__: None if each is errors.NearsideError else each.__bases__[0].__name__
+            for each in classes(module)
+        }
 
 
 def test_every_class_has_the_status_and_code_that_are_drawn() -> None:
-    table = drawn()
+    table = {name: row for module in MODULES for name, row in drawn(module).items()}
     for each in classes():
         _, status, said = table[each.__name__]
         assert status == each.status, each

@@ -10,6 +10,7 @@ from local import ROOT
 LAYER = ROOT / "layers" / "nearside" / "requirements.txt"
 CHECKOUT = ROOT / "requirements.txt"
 UV = ROOT / "requirements-uv.txt"
+CLIENTS = ROOT / "tests" / "gateway" / "clients.txt"
 FUNCTIONS = sorted((ROOT / "functions").glob("*/requirements.txt"))
 
 _PIN = re.compile(r"^(?P<name>[a-z0-9._-]+)(?:\[[^]]*\])?==(?P<version>[^ ;]+)", re.MULTILINE)
@@ -19,7 +20,9 @@ def _pins(file: Path) -> dict[str, str]:
     return {match["name"]: match["version"] for match in _PIN.finditer(file.read_text())}
 
 
-@pytest.mark.parametrize("file", [LAYER, CHECKOUT, UV, *FUNCTIONS], ids=lambda file: str(file.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "file", [LAYER, CHECKOUT, UV, CLIENTS, *FUNCTIONS], ids=lambda file: str(file.relative_to(ROOT))
+)
 def test_every_requirement_is_exact_and_hashed_and_names_no_registry(file: Path) -> None:
     lines = [
         line
@@ -44,6 +47,9 @@ def test_make_pins_compiles_every_list() -> None:
     recipe = (ROOT / "Makefile").read_text().partition("\npins:")[2]
     lists = [
         path.relative_to(ROOT)
-        for path in [*ROOT.glob("*.in"), *ROOT.glob("functions/*/*.in"), *ROOT.glob("layers/*/*.in")]
+        for path in [
+            *ROOT.glob("*.in"),
+            *(each for folder in ("functions", "layers", "tests") for each in ROOT.glob(f"{folder}/*/*.in")),
+        ]
     ]
     assert [path for path in lists if f"{path} -o {path.with_suffix('.txt')}" not in recipe] == []

@@ -12,12 +12,15 @@ import pytest
 import nearside
 from local.deployment import environment
 from local.intrinsics import load_yaml
+from local.template import read_template
 from nearside import openapi
 from nearside.items import Item
 from nearside.listing import Asked
 from nearside.settings import Settings
 from tests.contract.source_tree import LAYER, ROOT, functions_of, tree
 
+# The functions that are there when `Backends` says so.
+GATEWAY = {"GatewayFunction", "ReplicatorFunction", "ReconcileFunction", "UploadsFunction"}
 TEMPLATE = load_yaml((ROOT / "template.yaml").read_text())
 RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
 # Those of stacks/edge.yaml stand alone: test_edge.py is about them.
@@ -117,7 +120,9 @@ def test_the_table_of_settings_names_the_same_variables() -> None:
 
 
 def test_the_local_world_sets_every_variable() -> None:
-    assert declared() <= set(environment({"eu-west-2": "http://a", "us-east-2": "http://b"}, "http://c", "http://d"))
+    assert declared() <= set(
+        environment({"eu-west-2": "http://a", "us-east-2": "http://b"}, "http://c", "http://d", {})
+    )
 
 
 def test_a_function_that_needs_a_variable_is_given_it() -> None:
@@ -134,9 +139,9 @@ def test_no_anonymous_mode_can_come_from_the_template() -> None:
     assert sorted(TEMPLATE["Parameters"]["AuthMode"]["AllowedValues"]) == ["iam", "jwt"]
     assert TEMPLATE["Parameters"]["AuthMode"]["Default"] == "jwt"
     assert TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]["AUTH_MODE"] == {"Ref": "AuthMode"}
-    for function in of_type("AWS::Serverless::Function").values():
+    for name, function in of_type("AWS::Serverless::Function").items():
         assert "AUTH_MODE" not in function.get("Environment", {}).get("Variables", {})
-        assert "FunctionUrlConfig" not in function
+        assert ("FunctionUrlConfig" in function) == (name == "GatewayFunction")
         assert {event["Type"] for event in function.get("Events", {}).values()} <= {"SQS", "ScheduleV2"}
     for route in of_type("AWS::ApiGatewayV2::Route").values():
         assert route["AuthorizationType"] == {"Fn::If": ["UseJwt", "JWT", "AWS_IAM"]}
@@ -169,17 +174,86 @@ def test_whoever_reads_objects_may_use_the_keys_that_they_are_encrypted_with() -
     reading = {role for role in roles if any("s3:GetObject" in statement["Action"] for statement in _statements(role))}
     keys = {"Effect": "Allow", "Action": ["kms:Decrypt", "kms:GenerateDataKey"], "Resource": {"Ref": "KmsKeyArns"}}
     with_keys = {role for role in roles if any(keys.items() <= statement.items() for statement in _statements(role))}
-    assert reading == with_keys == {"SigningRole", "ReplicationFunction", "MonitorFunction"}
+    assert reading == with_keys == {"SigningRole", "ReplicationFunction", "MonitorFunction", *GATEWAY}
 
 
 def test_the_monitor_mends_with_the_same_rights_as_whoever_asks_for_a_repair() -> None:
-    rights = {
-        function: {statement["Sid"]: statement for statement in _statements(function)}
-        for function in ("ReplicationFunction", "MonitorFunction")
-    }
+    functions = ("ReplicationFunction", "MonitorFunction")
+    of_the_gateway = ("GatewayBuckets", "BackendSecrets")  # that it only asks how its places are
+    rights = {function: {statement["Sid"]: statement for statement in _statements(function)} for function in functions}
+    for sid in of_the_gateway:
+        del rights["ReplicationFunction"][sid]
     assert rights["MonitorFunction"] == rights["ReplicationFunction"]
     variables = {
-        function: set(RESOURCES[function]["Properties"]["Environment"]["Variables"]) - {"CURSOR_KEY"}
+        function: set(RESOURCES[function]["Properties"]["Environment"]["Variables"]) - {"CURSOR_KEY", "BACKENDS"}
         for function in rights
     }
     assert variables["MonitorFunction"] == variables["ReplicationFunction"]
+
+
+def _rights(function: str) -> dict[str, Any]:
+    return {statement["Sid"]: statement for statement in _statements(function)}
+
+
+def test_without_backends_there_is_nothing_of_a_gateway() -> None:
+    ours = {name for name in RESOURCES if re.match("Gateway|Replicator|Reconcile|Uploads", name)}
+    assert ours >= GATEWAY
+    assert {RESOURCES[name].get("Condition") for name in ours} == {"HasGateway", "HasGatewayInPrimary"}
+    assert TEMPLATE["Outputs"]["GatewayUrl"]["Condition"] == "HasGateway"
+    assert TEMPLATE["Parameters"]["Backends"]["Default"] == ""
+    read = read_template(ROOT / "template.yaml", {"JwtIssuer": "https://example.com"}, "eu-west-2")
+    assert not GATEWAY & read.functions.keys()
+
+
+def test_the_second_region_has_a_gateway_and_no_second_reconcile() -> None:
+    parameters = {"JwtIssuer": "https://example.com", "Backends": "{}"}
+    assert read_template(ROOT / "template.yaml", parameters, "eu-west-2").functions.keys() >= GATEWAY
+    second = read_template(ROOT / "template.yaml", parameters, "us-east-2").functions.keys()
+    assert GATEWAY - second == {"ReconcileFunction"}
+
+
+def test_the_functions_of_the_gateway_reach_catalog_and_places_with_the_same_rights() -> None:
+    rights = {name: _rights(name) for name in GATEWAY}
+    for sid in ("Catalog", "GatewayBuckets", "GatewayObjects", "BackendSecrets", "Keys"):
+        assert all(of[sid] == rights["GatewayFunction"][sid] for of in rights.values())
+    assert rights["GatewayFunction"] == rights["UploadsFunction"]
+    assert rights["GatewayFunction"].keys() == rights["ReplicatorFunction"].keys() - {"OperationsLog"}
+    catalog = rights["GatewayFunction"]["Catalog"]
+    assert all("${BucketRegion}" in resource["Fn::Sub"] for resource in catalog["Resource"])
+    assert catalog["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["GATEWAY*"]}}
+
+
+def test_only_the_replicator_may_say_when_a_message_comes_again() -> None:
+    actions = {name: _rights(name)["Queue"]["Action"] for name in GATEWAY}
+    assert actions.pop("ReplicatorFunction") == ["sqs:SendMessage", "sqs:ChangeMessageVisibility"]
+    assert set(actions.values()) == {"sqs:SendMessage"}
+
+
+def test_whoever_only_asks_how_places_are_may_not_touch_an_object() -> None:
+    for function in ("ExplorerFunction", "ReplicationFunction"):
+        [buckets] = [each for each in _statements(function) if each.get("Sid") == "GatewayBuckets"]
+        assert buckets["Action"] == "s3:ListBucket"
+        assert "GATEWAY_SECRET" not in RESOURCES[function]["Properties"]["Environment"]["Variables"]
+
+
+def test_a_message_stays_hidden_for_six_times_its_functions_timeout() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html"""
+    found = {}
+    for name, function in of_type("AWS::Serverless::Function").items():
+        for event in function.get("Events", {}).values():
+            if event["Type"] == "SQS":
+                queue = RESOURCES[event["Properties"]["Queue"]["Fn::GetAtt"][0]]["Properties"]
+                timeout = function.get("Timeout", TEMPLATE["Globals"]["Function"]["Timeout"])
+                found[name] = queue["VisibilityTimeout"] >= 6 * timeout
+                assert event["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+                assert queue["RedrivePolicy"]["maxReceiveCount"] >= 5
+    assert found == {"ReplicaEventsFunction": True, "ReplicatorFunction": True}
+
+
+def test_the_gateways_secret_outlives_its_stack_and_is_in_both_regions() -> None:
+    secret = RESOURCES["GatewaySecret"]
+    assert secret["DeletionPolicy"] == secret["UpdateReplacePolicy"] == "Retain"
+    name = secret["Properties"]["Name"]["Fn::Sub"]
+    variables = RESOURCES["GatewayFunction"]["Properties"]["Environment"]["Variables"]
+    assert variables["GATEWAY_SECRET"]["Fn::Sub"] == "{{resolve:secretsmanager:" + name + "}}"
+    assert secret["Properties"]["ReplicaRegions"]["Fn::If"][0] == "HasReplica"

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PORTS = 8
+PORTS = 12
 _MARK = "\x01"
 
 
@@ -92,6 +92,7 @@ def assert_true(typed: list[tuple[str, str]], base: int, folder: Path, timeout_s
 
 def _here(text: str, base: int) -> str:
     """The document's line for a world on other ports, with this interpreter for the document's."""
-    text = re.sub(rf"\b300([0-{PORTS - 1}])\b", lambda match: str(base + int(match[1])), text)
-    text = re.sub(r"\.venv/bin/python -m local (dns \w+|[\w-]+)", rf"{sys.executable} -m local \1 --port {base}", text)
+    text = re.sub(r"\b30(0\d|1[01])\b", lambda match: str(base + int(match[1])), text)
+    command = r"\.venv/bin/python -m local (dns \w+|provider [\w-]+ [\w-]+|[\w-]+)"
+    text = re.sub(command, rf"{sys.executable} -m local \1 --port {base}", text)
     return text.replace(".venv/bin/nearside", f"{sys.executable} -m nearside.cli")

@@ -205,10 +205,13 @@ def world_put(world: World, key: str) -> None:
 
 def test_health_tells_each_place(world: World) -> None:
     healthy = get(f"{world.api_url}/health")
-    assert (healthy.status, healthy.json) == (200, {"status": "healthy", "places": {EU: "up", US: "up"}})
+    up = dict.fromkeys([EU, US, *(f"gateway/{name}" for name in world.provider_urls)], "up")
+    assert (healthy.status, healthy.json) == (200, {"status": "healthy", "places": up})
     world.switch(US, on=False)
     degraded = get(f"{world.api_url}/health").json
     assert (degraded["status"], degraded["places"][EU]) == ("degraded", "up")
     assert degraded["places"][US] != "up"
     world.switch(EU, on=False)
+    for name in world.provider_urls:
+        world.trouble_provider(name, "down")
     assert get(f"{world.api_url}/health").json["status"] == "unhealthy"

@@ -1,6 +1,7 @@
 """The controls, as HTTP and as commands, and a world run as a program: ports, signals, what is left afterwards."""
 
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -10,11 +11,16 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+import boto3
 import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from local import ROOT, CommandFailed
 from local.commands import main
+from local.gateway_key import key_pair
 from local.ports import Ports
 from local.running import banner, docker_gateway, exports
 from local.world import World
@@ -69,6 +75,12 @@ def test_each_control(world: World) -> None:
         ("/dns/remove?name=a.nearside.test", "has no records"),
         ("/dns/fail?mode=sulk", "mode is 'sulk'"),
         ("/dns/fail?mode=slow&seconds=61", "expected a number from 0 to 60"),
+        ("/provider/mars/down", "provider is 'mars': expected one of eu-west-2, harbor, b2"),
+        ("/provider/b2/sulk", "fault is 'sulk': expected one of down, slow"),
+        ("/provider/b2/slow", "seconds is missing"),
+        ("/provider/b2/slow?seconds=61", "expected a number from 0 to 60"),
+        ("/provider/b2/cut?ratio=2", "expected a number from 0 to 1"),
+        ("/lambda-limits?state=maybe", "state is 'maybe': expected on or off"),
     ],
 )
 def test_bad_values_are_refused(world: World, target: str, says: str) -> None:
@@ -77,6 +89,61 @@ def test_bad_values_are_refused(world: World, target: str, says: str) -> None:
     assert answer.status == 400
     assert says in answer.json["message"]
     assert get(f"{world.controls_url}/state").json == before
+
+
+def test_each_fault_of_a_place_of_the_gateway(world: World) -> None:
+    well = {"down": False, "full": False, "slow_seconds": 0}
+    well |= dict.fromkeys(("failing", "throttled", "cut", "wrong_bytes"), 0)
+
+    def trouble(answer: Answer) -> dict[str, object]:
+        [found] = [each for each in answer.json["gateway"]["providers"] if each["name"] == "b2"]
+        return {name: value for name, value in found["trouble"].items() if value != well[name]}
+
+    assert trouble(post(world, "/provider/b2/down")) == {"down": True}
+    assert trouble(post(world, "/provider/b2/slow?seconds=0.5")) == {"down": True, "slow_seconds": 0.5}
+    assert trouble(post(world, "/provider/b2/heal")) == {}
+    assert trouble(post(world, "/provider/b2/wrong-bytes")) == {"wrong_bytes": 1}
+    assert trouble(post(world, "/provider/b2/failing?ratio=0.2")) == {"wrong_bytes": 1, "failing": 0.2}
+    assert trouble(post(world, "/provider/b2/full")) == {"wrong_bytes": 1, "failing": 0.2, "full": True}
+    assert trouble(post(world, "/heal")) == {}
+
+
+def test_lambdas_limits_are_switched(world: World) -> None:
+    assert world.gateway is not None
+    assert post(world, "/lambda-limits?state=off").json["gateway"]["lambda_limits"] is False
+    assert not world.gateway.limited
+    assert post(world, "/heal").json["gateway"]["lambda_limits"] is True
+
+
+def test_the_gateways_key_is_known(world: World) -> None:
+    """And only with its secret."""
+    pair = key_pair()
+    for secret, status in ((pair.secret_access_key, 200), ("wrong", 403)):
+        client = boto3.client(
+            "s3",
+            endpoint_url=world.gateway_url,
+            region_name="eu-west-2",
+            aws_access_key_id=pair.access_key_id,
+            aws_secret_access_key=secret,
+            config=Config(retries={"total_max_attempts": 1}),
+        )
+        try:
+            answer: Any = client.list_buckets()
+        except ClientError as error:
+            answer = error.response
+        assert answer["ResponseMetadata"]["HTTPStatusCode"] == status
+
+
+def test_what_is_sent_to_the_queue_over_http_is_polled(world: World) -> None:
+    url = world.environment()["GATEWAY_QUEUE_URL"]
+    sqs = boto3.client("sqs", region_name="eu-west-2", endpoint_url=world.aws_url)
+    world.flow.hurry()
+    for number in range(20):
+        body = json.dumps({"bucket": "nobody", "key": str(number)})
+        assert sqs.send_message(QueueUrl=url, MessageBody=body)["MessageId"]
+    world.settle(10)
+    assert world.state().gateway.waiting == 0
+    assert world.flow.dead_letters() == {"eu-west-2": [], "us-east-2": []}
 
 
 def test_settle_says_what_waits(world: World) -> None:
@@ -200,8 +267,15 @@ def test_commands_speak_to_a_running_world(running: Running, capsys: pytest.Capt
     assert "FAILS" not in command("dns", "mend")
     assert command("dns", "set", "origin.nearside.test", host).endswith(f"\n  {host}\n")
     assert host not in command("dns", "remove", "origin.nearside.test")
+    assert re.search("harbor +DOWN +rclone in eu-ham", command("provider", "harbor", "down"))
+    assert "DOWN, cut 0.5 of 1" in command("provider", "harbor", "cut", "0.5")
+    assert "slower by 0.1 s" in command("provider", "b2", "slow", "0.1")
+    assert re.search("harbor +well", command("provider", "harbor", "heal"))
+    assert "no limits" in command("lambda-limits", "off")
+    assert '"swept": 0' in command("schedule", "reconcile")
     assert "us-east-2    on   " in command("heal")
     assert "(weight 100)" in command("status")
+    assert re.search("b2 +well", command("status"))
     assert "0 pending" in command("settle")
     assert "eu-west-2    on" in command("status")
 
@@ -239,6 +313,9 @@ def test_the_ports_are_the_documented_ones(running: Running) -> None:
     assert state["mrap"]["endpoint"].endswith(str(running.base + 3))
     assert state["edge"].endswith(str(running.base + 6))
     assert state["dns"]["address"] == f"127.0.0.1:{running.base + 7}"
+    assert state["gateway"]["url"].endswith(str(running.base + 8))
+    ports = [place["endpoint"].rpartition(":")[2] for place in state["gateway"]["providers"]]
+    assert ports == [str(running.base + number) for number in (9, 10, 11)]
 
 
 def test_env_vars_for_sam(running: Running) -> None:
@@ -345,7 +422,8 @@ except PortInUse as error:
 
 
 def test_ports_follow_the_base() -> None:
-    assert Ports.from_base(3000) == Ports(3000, (3001, 3002), 3003, 3004, 3005, 3006, 3007)
+    ports = Ports(3000, (3001, 3002), 3003, 3004, 3005, 3006, 3007, 3008, (3009, 3010, 3011))
+    assert Ports.from_base(3000) == ports
 
 
 def test_threads_of_idle_connections_are_few(world: World) -> None:
@@ -363,7 +441,7 @@ def test_threads_of_idle_connections_are_few(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("words", "says"),
-    [(["run", "--port", "65529"], "no port from 1 to 65528"), (["run", "--lag", "-1"], "no number of seconds from 0")],
+    [(["run", "--port", "65525"], "no port from 1 to 65524"), (["run", "--lag", "-1"], "no number of seconds from 0")],
 )
 def test_numbers_are_checked(words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):

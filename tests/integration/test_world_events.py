@@ -48,6 +48,12 @@ Resources:
       RedrivePolicy: {deadLetterTargetArn: !GetAtt GivenUpQueue.Arn, maxReceiveCount: 3}
   GivenUpQueue:
     Type: AWS::SQS::Queue
+  ToldQueuePolicy:
+    Type: AWS::SQS::QueuePolicy
+    Properties:
+      Queues: [!Ref ToldQueue]
+      PolicyDocument:
+        Statement: [{Effect: Allow, Principal: {Service: s3.amazonaws.com}, Action: sqs:SendMessage, Resource: '*'}]
 """
 
 # It writes what it was given to a file, and fails on the keys that its name tells it to.
@@ -275,7 +281,7 @@ def test_the_worlds_own_functions_follow(world: World, put: Callable[[str], str]
 
 
 def test_the_monitor_runs_on_command(world: World) -> None:
-    assert world.schedules == ["monitor"]
+    assert world.schedules == ["monitor", "reconcile"]
     answer = send("POST", f"{world.controls_url}/schedule/monitor")
     assert answer.status == 200
     assert answer.json["answer"]["verdict"] in ("healthy", "behind", "broken")

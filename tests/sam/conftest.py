@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from local.providers import without_credentials
 from local.running import docker_gateway
 from local.world import World
 from tests.sam.containers import Sam
@@ -26,7 +27,7 @@ def world() -> Iterator[World]:
 
 
 def _sam(world: World, file: Path, **settings: str) -> Sam:
-    file.write_text(json.dumps({"Parameters": {**world.environment(), **settings}}))
+    file.write_text(json.dumps({"Parameters": {**without_credentials(world.environment()), **settings}}))
     return Sam(file, world.aws_url)
 
 

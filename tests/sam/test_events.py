@@ -1,5 +1,8 @@
 """Every function answers every event of events/ in a real container."""
 
+import base64
+import json
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +12,20 @@ from urllib.parse import urlsplit
 import boto3
 import pytest
 import urllib3
+from botocore.config import Config
 
 from local import ROOT
+from local.gateway_key import key_pair
+from local.providers import SECRET
 from local.tables import TABLE_NAME
 from local.world import World
+from nearside.adapters.access_keys import AccessKeys
+from nearside.adapters.dynamodb_wire import DynamoDbWire
+from nearside.gateway.access_keys import KeyRule, StoredKey, derived
+from nearside.signing import Credentials
 from tests.contract.source_tree import functions_of
 from tests.sam.containers import Answer, Sam
+from tests.unit.signed_events import KEY_ID, is_signed, signed
 
 EDGE = functions_of("stacks/edge.yaml")  # test_edge.py's
 EVENTS = sorted(path for path in (ROOT / "events").glob("*/*.json") if path.parent.name not in EDGE)
@@ -89,7 +100,8 @@ def explorer_root(answer: Answer, world: World) -> None:
 
 def explorer_health(answer: Answer, world: World) -> None:
     assert answer.status == 200
-    assert answer.json == {"status": "healthy", "places": {"eu-west-2": "up", "us-east-2": "up"}}
+    names = [*world.buckets, *(f"gateway/{name}" for name in world.provider_urls)]
+    assert answer.json == {"status": "healthy", "places": dict.fromkeys(names, "up")}
 
 
 def explorer_list_root(answer: Answer, world: World) -> None:
@@ -147,7 +159,8 @@ def replication_mrap(answer: Answer, world: World) -> None:
 
 def replication_backends(answer: Answer, world: World) -> None:
     assert answer.status == 200
-    assert {each["name"]: each["state"] for each in answer.json["backends"]} == dict.fromkeys(world.buckets, "up")
+    assert {each["state"] for each in answer.json["backends"]} == {"up"}
+    assert [each["name"] for each in answer.json["backends"]] == [*world.buckets, *world.provider_urls]
 
 
 def replication_nothing_failed(answer: Answer, world: World) -> None:
@@ -167,6 +180,77 @@ def replication_nothing_to_mend(answer: Answer, world: World) -> None:
 def monitor_schedule(answer: Answer, world: World) -> None:
     assert answer.value["verdict"] == "healthy"
     assert {rule["source"] for rule in answer.value["health"]["rules"]} == set(world.buckets)
+
+
+def gateway_list_buckets(answer: Answer, world: World) -> None:
+    assert answer.status == 200
+    assert "<Name>photos</Name>" in answer.body
+
+
+def gateway_put(answer: Answer, world: World) -> None:
+    assert answer.status == 200
+    assert answer.headers["x-backend-count"] in ("2", "3")
+    assert answer.headers["x-replication-status"] == "complete"
+
+
+def gateway_get(answer: Answer, world: World) -> None:
+    assert (answer.status, _bytes(answer)) == (206, SVG_BYTES[:4])
+    assert answer.headers["content-range"] == f"bytes 0-3/{len(SVG_BYTES)}"
+
+
+def gateway_presigned(answer: Answer, world: World) -> None:
+    assert (answer.status, _bytes(answer)) == (200, SVG_BYTES)
+    assert answer.headers["x-backend-used"] in world.provider_urls
+
+
+def gateway_unsigned(answer: Answer, world: World) -> None:
+    assert answer.status == 403
+    assert "<Code>AccessDenied</Code>" in answer.body
+
+
+def _bytes(answer: Answer) -> bytes:
+    return base64.b64decode(answer.body) if answer.value["isBase64Encoded"] else answer.body.encode()
+
+
+def replicator_copy(answer: Answer, world: World) -> None:
+    assert answer.value == {"batchItemFailures": []}
+    headers = _gateway(world).head_object(Bucket="photos", Key=OBJECT)["ResponseMetadata"]["HTTPHeaders"]
+    assert headers["x-backend-count"] == str(len(world.provider_urls))
+
+
+def replicator_unknown(answer: Answer, world: World) -> None:
+    assert answer.value == {"batchItemFailures": []}
+
+
+def replicator_poisoned(answer: Answer, world: World) -> None:
+    """The two that cannot be read come again, the third is done."""
+    assert sorted(each["itemIdentifier"][-1] for each in answer.value["batchItemFailures"]) == ["0", "1"]
+
+
+def reconcile_schedule(answer: Answer, world: World) -> None:
+    assert answer.value["swept"] >= 0
+    assert all(report["unknown"] == {} for report in answer.value["reports"])
+
+
+def reconcile_dry_run(answer: Answer, world: World) -> None:
+    [report] = answer.value["reports"]
+    assert (report["bucket"], report["complete"], report["dry_run"]) == ("photos", True, True)
+    assert (report["counts"], report["unknown"]) == ({}, {})
+
+
+def uploads_begin(answer: Answer, world: World) -> None:
+    assert answer.status == 200
+    assert answer.json["place"] in world.provider_urls
+    assert (answer.json["parts"] - 1) * answer.json["part_bytes"] < 50_000_000
+
+
+def uploads_refused(answer: Answer, world: World) -> None:
+    assert (answer.status, answer.json["error"]) == (403, "AccessDenied")
+    assert "photos/users/bob/film.mp4" in answer.json["message"]
+
+
+def uploads_unknown(answer: Answer, world: World) -> None:
+    assert (answer.status, answer.json["error"]) == (404, "NoSuchUpload")
 
 
 @dataclass(frozen=True)
@@ -209,6 +293,34 @@ def _forget(world: World) -> None:
             _dynamodb(world).delete_item(TableName=TABLE_NAME, Key={name: item[name] for name in ("PK", "SK")})
 
 
+def _gateway(world: World) -> Any:
+    """A client of the world's own gateway."""
+    key = key_pair()
+    return boto3.client(
+        "s3",
+        endpoint_url=world.gateway_url,
+        region_name="eu-west-2",
+        aws_access_key_id=key.access_key_id,
+        aws_secret_access_key=key.secret_access_key,
+        config=Config(s3={"addressing_style": "path"}),
+    )
+
+
+@pytest.fixture(scope="module")
+def photos(world: World) -> World:
+    """The world with the key, the bucket and the object of the gateway's events."""
+    own = world.credentials
+    credentials = Credentials(own.access_key_id, own.secret_access_key, "")
+    rule = KeyRule(buckets=["photos"], actions=["read", "write", "list"])
+    wire = DynamoDbWire(TABLE_NAME, EU, lambda: credentials, world.aws_url)
+    AccessKeys(wire, SECRET).add(StoredKey(id=KEY_ID, rules=[rule], created=int(time.time())))
+    client = _gateway(world)
+    client.create_bucket(Bucket="photos", CreateBucketConfiguration={"LocationConstraint": EU})
+    client.put_object(Bucket="photos", Key=OBJECT, Body=SVG_BYTES)
+    return world
+
+
+OBJECT, SVG_BYTES = "café/two regions.svg", b'<svg xmlns="http://www.w3.org/2000/svg"/>'
 EU, US = "eu-west-2", "us-east-2"
 SVG, MARKER, FILM = "4HL4kqtJvjVBH40Nrjfkd", "L4kqtJlcpXroDTDmpUMLUo", "9sGzXwVr3mPq7TnYk2LbHd"
 
@@ -221,6 +333,11 @@ EXPECTED: dict[str, Callable[[Answer, World], None]] = {
     "explorer/list-root": explorer_list_root,
     "explorer/openapi": explorer_openapi,
     "explorer/root": explorer_root,
+    "gateway/get": gateway_get,
+    "gateway/list-buckets": gateway_list_buckets,
+    "gateway/presigned": gateway_presigned,
+    "gateway/put": gateway_put,
+    "gateway/unsigned": gateway_unsigned,
     "monitor/schedule": monitor_schedule,
     "presign/bad-body": presign_bad_body,
     "presign/batch": presign_batch,
@@ -230,6 +347,8 @@ EXPECTED: dict[str, Callable[[Answer, World], None]] = {
     "presign/missing": presign_missing,
     "presign/put": presign_put,
     "presign/refused": presign_refused,
+    "reconcile/dry-run": reconcile_dry_run,
+    "reconcile/schedule": reconcile_schedule,
     "replica_events/arrived": Leaves({(SVG, US): "COMPLETED", (SVG, EU): "PENDING"}),
     "replica_events/created": Leaves({(SVG, EU): "COMPLETED", (SVG, US): "PENDING"}),
     "replica_events/created-multipart": Leaves({(FILM, EU): "COMPLETED", (FILM, US): "PENDING"}, "videos/café +1.mp4"),
@@ -251,6 +370,14 @@ EXPECTED: dict[str, Callable[[Answer, World], None]] = {
     "replication/repair-dry-run": replication_nothing_to_mend,
     "replication/repair-key": replication_nothing_to_mend,
     "replication/status": replication_nothing_failed,
+    "replicator/copy": replicator_copy,
+    "replicator/poisoned": replicator_poisoned,
+    "replicator/unknown": replicator_unknown,
+    "uploads/abort-unknown": uploads_unknown,
+    "uploads/begin": uploads_begin,
+    "uploads/complete-unknown": uploads_unknown,
+    "uploads/parts-unknown": uploads_unknown,
+    "uploads/refused": uploads_refused,
 }
 # What S3 tells of a version only after it told that there is one.
 AFTER_CREATED = (
@@ -272,11 +399,34 @@ def test_every_event_has_an_expected_answer_and_every_function_an_event() -> Non
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=_case)
-def test_event(event: Path, sam: Sam, world: World) -> None:
+def test_event(event: Path, sam: Sam, world: World, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     function = event.parent.name.title().replace("_", "") + "Function"
+    if event.parent.name in ("gateway", "replicator", "reconcile", "uploads"):
+        request.getfixturevalue("photos")
+    event = _signed_anew(event, tmp_path)
     if event.parent.name == "replica_events":
         _forget(world)
     if _case(event) in AFTER_CREATED:
         sam.invoke(function, event.with_name("created.json"))
     EXPECTED[_case(event)](sam.invoke(function, event), world)
     _forget(world)
+
+
+def _signed_anew(event: Path, folder: Path) -> Path:
+    """The event itself, or one of the gateway's with a signature of now."""
+    recorded = json.loads(event.read_text())
+    if event.parent.name != "gateway" or not is_signed(recorded):
+        return event
+    written = folder / event.parent.name / event.name
+    written.parent.mkdir()
+    written.write_text(json.dumps(signed(recorded, derived(SECRET, KEY_ID, 1), time.time())))
+    return written
+
+
+@pytest.mark.parametrize(
+    ("name", "code"), [("put", "RequestTimeTooSkewed"), ("presigned", "AccessDenied")], ids=["header", "query"]
+)
+def test_the_recorded_signature_is_over(name: str, code: str, sam: Sam, photos: World) -> None:
+    answer = sam.invoke("GatewayFunction", ROOT / "events" / "gateway" / f"{name}.json")
+    assert answer.status == 403
+    assert f"<Code>{code}</Code>" in answer.body

@@ -69,7 +69,7 @@ def serving(answer: Callable[[Asked], Told]) -> Iterator[Loopback]:
                 self.wfile.write(told.body)
             self.close_connection = told.close
 
-        do_GET = do_HEAD = do_POST = _do  # http.server's own names
+        do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _do  # http.server's own names
 
         def log_message(self, *_: Any) -> None:
             pass

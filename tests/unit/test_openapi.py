@@ -97,4 +97,4 @@ def test_every_refusal_is_described_in_words_as_an_error() -> None:
 
 def test_only_posts_take_a_body() -> None:
     taking = {path for (_, path), each in OPERATIONS.items() if "requestBody" in each}
-    assert taking == {"/presign", "/replication/repair"}
+    assert taking == {*("/presign", "/replication/repair", "/uploads", "/uploads/{id}/parts", "/uploads/{id}/complete")}

@@ -179,3 +179,45 @@ def test_a_function_with_bad_settings_refuses_to_start(function: str, name: str,
 def test_the_environment_is_read_when_nothing_else_is_given() -> None:
     with mock.patch.dict(os.environ, {**GOOD, "BUCKET": "from-the-environment"}, clear=True):
         assert settings.load().primary.bucket == "from-the-environment"
+
+
+def test_the_gateways_settings_are_what_they_say() -> None:
+    read = loaded(
+        BACKENDS="{no JSON, and nobody looks here",
+        GATEWAY_DOMAINS="s3.example.org,localhost",
+        GATEWAY_MAX_BODY_BYTES="1000",
+        GATEWAY_SECRET="g" * 32,
+        GATEWAY_QUEUE_URL="https://sqs.eu-west-2.amazonaws.com/123456789012/gateway",
+        SQS_ENDPOINT="http://127.0.0.1:3005",
+    )
+    assert read.backends == "{no JSON, and nobody looks here", "it is parsed by nearside.gateway.backends"
+    assert read.gateway_domains == ("s3.example.org", "localhost")
+    assert (read.gateway_max_body_bytes, read.gateway_secret) == (1000, "g" * 32)
+    assert read.gateway_queue_url == "https://sqs.eu-west-2.amazonaws.com/123456789012/gateway"
+    assert read.sqs_endpoint == "http://127.0.0.1:3005"
+    none = loaded()
+    assert (none.backends, none.gateway_domains, none.gateway_max_body_bytes) == ("", (), 4_500_000)
+    assert (none.gateway_secret, none.gateway_queue_url, none.sqs_endpoint) == ("", "", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("GATEWAY_DOMAINS", "S3.example.org", "GATEWAY_DOMAINS is 'S3.example.org': expected domains in lower case"),
+        ("GATEWAY_DOMAINS", "a..b", "GATEWAY_DOMAINS is 'a..b'"),
+        ("GATEWAY_MAX_BODY_BYTES", "0", "GATEWAY_MAX_BODY_BYTES is '0': expected a whole number of at least 1"),
+        ("GATEWAY_SECRET", "short", "GATEWAY_SECRET has 5 characters: at least 32 expected"),
+        ("GATEWAY_QUEUE_URL", "queue", "GATEWAY_QUEUE_URL is 'queue': expected the URL of a queue"),
+        ("SQS_ENDPOINT", "127.0.0.1", "SQS_ENDPOINT is '127.0.0.1': expected http"),
+    ],
+)
+def test_a_wrong_variable_of_the_gateway_is_named(name: str, value: str, words: str) -> None:
+    with pytest.raises(BadSettings) as error:
+        loaded(**{name: value})
+    assert str(error.value).startswith(words)
+
+
+def test_a_repr_has_no_secret() -> None:
+    read = loaded(GATEWAY_SECRET="g" * 32, BACKENDS="somebody's key pair by mistake")
+    for secret in (read.gateway_secret, read.cursor_key, read.backends, "secret"):
+        assert secret not in repr(read)

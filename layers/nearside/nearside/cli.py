@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from nearside import __version__, settings, signing
+from nearside import __version__, key_commands, place_commands, settings, signing
 from nearside.adapters import credentials
 from nearside.adapters.http import Fetcher
 from nearside.check import check, explained
@@ -215,6 +215,8 @@ def _parser() -> argparse.ArgumentParser:
     status = mrap.add_parser("status", parents=[common], help="READY or not, alias, regions.")
     status.add_argument("name", nargs="?", help="its name, alias or ARN; default: MRAP_ALIAS")
     status.set_defaults(run=_mrap_status)
+    key_commands.add_to(commands)
+    place_commands.add_to(commands)
     return parser
 
 

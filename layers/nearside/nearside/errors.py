@@ -17,6 +17,8 @@
     ├── Contended                 500 Contended              too many wrote the same record at once: try again
     └── BadEvent                  500 BadEvent               a message that is no event of a bucket of ours
 
+The gateway's own, which only it needs, are the rest of this tree in `nearside.gateway.errors`.
+
 Refused and unreachable are never reported as missing. `from_s3` is the one table that turns an S3 error code
 or a bare status into a class of this tree, `from_dynamodb` the one for DynamoDB's.
 """

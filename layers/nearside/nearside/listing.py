@@ -1,9 +1,5 @@
 """What a bucket holds at one level: names as a folder would show them, whole or page by page."""
 
-import base64
-import binascii
-import hashlib
-import hmac
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Literal, Protocol
@@ -13,6 +9,7 @@ import msgspec
 from nearside.access import Caller, Policy
 from nearside.errors import AnswerTooLarge, BadCursor, BadRequest, MissingPath
 from nearside.places import Place
+from nearside.sealing import NotOurs, Seal
 
 MAX_LIMIT = 1_000  # S3's own page size: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
 # What fits in Lambda's 6 MB answer, with room for the JSON envelope and its escapes (web.py makes the final check).
@@ -185,22 +182,18 @@ class Cursors(msgspec.Struct, frozen=True):
 
     def sealed(self, cursor: Cursor) -> str:
         """The cursor as URL-safe text."""
-        plain = msgspec.json.encode(cursor)
-        return base64.urlsafe_b64encode(self._seal(plain) + plain).decode().rstrip("=")
+        return self._seal.sealed(msgspec.json.encode(cursor))
 
     def opened(self, text: str) -> Cursor:
         """The cursor that `sealed` gave. Raises BadCursor for anything else."""
         try:
-            raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        except (binascii.Error, ValueError) as error:
+            return msgspec.json.decode(self._seal.opened(text), type=Cursor)
+        except NotOurs as error:
             raise BadCursor("cursor is not one of ours: start again without it") from error
-        seal, plain = raw[:16], raw[16:]
-        if not hmac.compare_digest(seal, self._seal(plain)):
-            raise BadCursor("cursor is not one of ours: start again without it")
-        return msgspec.json.decode(plain, type=Cursor)
 
-    def _seal(self, plain: bytes) -> bytes:
-        return hmac.digest(self.key, b"nearside cursor\0" + plain, hashlib.sha256)[:16]
+    @property
+    def _seal(self) -> Seal:
+        return Seal(self.key, "nearside cursor")
 
 
 def asked(query: Mapping[str, str]) -> Asked:

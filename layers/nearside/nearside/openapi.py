@@ -7,6 +7,15 @@ import msgspec
 
 from nearside import __version__
 from nearside.explain import ObjectReplication
+from nearside.gateway.direct_uploads import (
+    CompleteAsked,
+    PartsAsked,
+    PartUrls,
+    UploadAborted,
+    UploadAsked,
+    UploadBegun,
+    UploadDone,
+)
 from nearside.health import Backends, Health
 from nearside.items import Batch, Failed, Item, Presigned, Presigns
 from nearside.listing import Asked, Listing
@@ -130,6 +139,37 @@ ROUTES = (
         errors=(400, 403, 413),
     ),
     Route(
+        key="POST /uploads",
+        function="uploads",
+        summary="Begins an upload straight to one of the gateway's places, past Lambda's limits.",
+        body=(UploadAsked,),
+        answer=(UploadBegun,),
+        errors=(400, 403, 404, 413, 503),
+    ),
+    Route(
+        key="POST /uploads/{id}/parts",
+        function="uploads",
+        summary="Where to PUT parts of it.",
+        body=(PartsAsked,),
+        answer=(PartUrls,),
+        errors=(400, 403, 404, 413),
+    ),
+    Route(
+        key="POST /uploads/{id}/complete",
+        function="uploads",
+        summary="Makes the object of the parts; it can be read at once, and is copied to every place.",
+        body=(CompleteAsked,),
+        answer=(UploadDone,),
+        errors=(400, 403, 404, 413, 503),
+    ),
+    Route(
+        key="DELETE /uploads/{id}",
+        function="uploads",
+        summary="Ends an upload without an object.",
+        answer=(UploadAborted,),
+        errors=(403, 404),
+    ),
+    Route(
         key="GET /openapi.json",
         function="explorer",
         summary="This document.",
@@ -203,6 +243,7 @@ _WORDS = {
     404: "It does not exist, and S3 said so.",
     413: "The request, or what would be its answer, is over the limit.",
     500: "A place cannot be reached, or an unexpected error; the message says which.",
+    503: "Too few places answer: try again.",
 }
 
 
@@ -217,12 +258,13 @@ def _response(words: str, media_type: str, schema: Any) -> dict[str, Any]:
 _PATHS = {
     "path": "The folder's or object's path, slashes and all.",
     "key": "The object's key, slashes and all.",
+    "id": "The upload's id, as POST /uploads gave it.",
 }
 
 
 def _parameters(route: Route) -> list[dict[str, Any]]:
     parameters: list[dict[str, Any]] = []
-    for name in re.findall(r"\{(\w+)\+\}", route.key):
+    for name in re.findall(r"\{(\w+)\+?\}", route.key):
         path = {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
         parameters.append({**path, "description": _PATHS[name]})
     if route.query is not None:

@@ -14,7 +14,7 @@ SHARDS = 4
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that was done. `at` is in milliseconds since the epoch, `id` tells entries of one millisecond apart;
-    `detail` says in words what came of it."""
+    `detail` says in words what came of it, `bucket` is one of the gateway's."""
 
     at: int
     id: str
@@ -23,6 +23,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     place: str = ""
     version: str = ""
     detail: str = ""
+    bucket: str = ""
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import msgspec
 
@@ -25,7 +25,10 @@ _ALIAS = r"[a-z0-9]+\.mrap"
 _ROLE = r"arn:aws[a-z-]*:iam::\d{12}:role/.+"
 _WHOLE = r"[1-9]\d{0,5}"
 _TABLE = r"[A-Za-z0-9_.-]{3,255}"
+_DOMAINS = r"[a-z0-9-]+(\.[a-z0-9-]+)*(,[a-z0-9-]+(\.[a-z0-9-]+)*)*"
 MIN_CURSOR_KEY_CHARACTERS = 16
+MIN_GATEWAY_SECRET_CHARACTERS = 32
+_MAX_BODY_BYTES = 4_500_000
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -51,6 +54,11 @@ class Settings(msgspec.Struct, frozen=True):
     | `REPLICATES_DELETE_MARKERS` | `true` (default) or `false`: whether the buckets' rules replicate delete markers |
     | `REPLICATED_PREFIXES` | JSON list: the keys that the buckets' rules replicate; empty: all, which is `[""]` |
     | `LAG_TARGET_SECONDS` | how long a copy may take until it is overdue (default: 900, S3's own for its RTC) |
+    | `BACKENDS` | JSON: the gateway's places, see `nearside.gateway.backends`, which reads it; here it is text |
+    | `GATEWAY_DOMAINS` | domains whose sub-domains are the gateway's buckets, comma separated; empty: path style only |
+    | `GATEWAY_MAX_BODY_BYTES` | the most bytes that an answer of the gateway has; default 4500000 |
+    | `GATEWAY_SECRET` | what clients' secret keys are derived from, at least 32 characters |
+    | `GATEWAY_QUEUE_URL`, `SQS_ENDPOINT` | the replicator's queue, and an emulation of SQS; empty for AWS |
     """
 
     places: tuple[Place, ...]
@@ -73,10 +81,19 @@ class Settings(msgspec.Struct, frozen=True):
     cloudwatch_endpoint: str
     batch_role_arn: str
     repair_job_over: int
+    backends: str
+    gateway_domains: tuple[str, ...]
+    gateway_max_body_bytes: int
+    gateway_secret: str
+    gateway_queue_url: str
+    sqs_endpoint: str
 
     @property
     def primary(self) -> Place:
         return self.places[0]
+
+    def __repr__(self) -> str:
+        return f"Settings(places={self.places!r}, region={self.region!r}, table={self.table!r})"  # the rest has secrets
 
 
 def load(
@@ -108,7 +125,7 @@ def load(
         auth_mode=cast(AuthMode, _choice(env, "AUTH_MODE", ("jwt", "iam", "none"), "jwt")),
         policy=Policy(_json(env, "ACCESS_POLICY", list[Rule])),
         signing_role_arn=_matched(env, "SIGNING_ROLE_ARN", _ROLE, "the ARN of a role", ""),
-        cursor_key=_cursor_key(env),
+        cursor_key=_secret(env, "CURSOR_KEY", MIN_CURSOR_KEY_CHARACTERS),
         credentials=_credentials(env),
         region=region or primary.region,
         s3control_endpoint=_matched(env, "S3CONTROL_ENDPOINT", _ENDPOINT, "http(s)://host[:port]", ""),
@@ -121,14 +138,48 @@ def load(
         lag_target_seconds=int(_matched(env, "LAG_TARGET_SECONDS", _WHOLE, "a whole number of at least 1", "900")),
         batch_role_arn=_matched(env, "BATCH_ROLE_ARN", _ROLE, "the ARN of a role", ""),
         repair_job_over=int(_matched(env, "REPAIR_JOB_OVER", _WHOLE, "a whole number of at least 1", "1000")),
+        **_gateway(env),
     )
 
 
-def _cursor_key(env: Mapping[str, str]) -> str:
-    key = env.get("CURSOR_KEY", "")
-    if key and len(key) < MIN_CURSOR_KEY_CHARACTERS:
-        raise BadSettings(f"CURSOR_KEY has {len(key)} characters: at least {MIN_CURSOR_KEY_CHARACTERS} expected")
-    return key
+def _gateway(env: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "backends": env.get("BACKENDS", ""),
+        "gateway_domains": _domains(env),
+        "gateway_max_body_bytes": _max_body_bytes(env),
+        "gateway_secret": _secret(env, "GATEWAY_SECRET", MIN_GATEWAY_SECRET_CHARACTERS),
+        "gateway_queue_url": _matched(env, "GATEWAY_QUEUE_URL", _ENDPOINT, "the URL of a queue", ""),
+        "sqs_endpoint": _matched(env, "SQS_ENDPOINT", _ENDPOINT, "http(s)://host[:port]", ""),
+    }
+
+
+def environment_credentials(name: str, environ: Mapping[str, str] | None = None) -> Credentials:
+    """The key pair in `<NAME>_ACCESS_KEY_ID` and `<NAME>_SECRET_ACCESS_KEY` (and `<NAME>_SESSION_TOKEN`, if it is set).
+    Raises BadSettings naming the variable that is missing."""
+    env = os.environ if environ is None else environ
+    for half in (f"{name}_ACCESS_KEY_ID", f"{name}_SECRET_ACCESS_KEY"):
+        if not env.get(half):
+            raise BadSettings(f"{half} is not set")
+    token = env.get(f"{name}_SESSION_TOKEN", "")
+    return Credentials(env[f"{name}_ACCESS_KEY_ID"], env[f"{name}_SECRET_ACCESS_KEY"], token)
+
+
+def _secret(env: Mapping[str, str], name: str, characters: int) -> str:
+    secret = env.get(name, "")
+    if secret and len(secret) < characters:
+        raise BadSettings(f"{name} has {len(secret)} characters: at least {characters} expected")
+    return secret
+
+
+def _domains(env: Mapping[str, str]) -> tuple[str, ...]:
+    domains = _matched(env, "GATEWAY_DOMAINS", _DOMAINS, "domains in lower case, such as s3.example.org,s3.example.com")
+    return tuple(domains.split(",")) if domains else ()
+
+
+def _max_body_bytes(env: Mapping[str, str]) -> int:
+    name = "GATEWAY_MAX_BODY_BYTES"
+    what = "a whole number of at least 1"
+    return int(_matched(env, name, r"[1-9]\d{0,9}", what)) if env.get(name) else _MAX_BODY_BYTES
 
 
 def _table_regions(env: Mapping[str, str], primary: Place) -> tuple[str, ...]:

@@ -95,17 +95,31 @@ class Signer(ABC):
         signature = self._signature(canonical)
         return f"{scheme}://{host}{path}?{canonical_query}&X-Amz-Signature={signature}"
 
-    def headers(self, host: str, headers: Mapping[str, str], body: bytes) -> dict[str, str]:
-        """The headers of a POST to `/` on `host` with this body, `headers` (lower-case names) and the signature among
-        them, as AWS's JSON services take it
-        (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html)."""
+    def headers(
+        self,
+        host: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        *,
+        method: str = "POST",
+        path: str = "/",
+        query: str = "",
+        payload_hash: str = "",
+    ) -> dict[str, str]:
+        """The headers of a request to `host` with this body, `headers` (lower-case names) and the signature among them
+        (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html).
+
+        `path` and `query` are encoded, the query's pairs in order; `payload_hash` is the body's SHA-256 in hex where it
+        is known, or UNSIGNED_PAYLOAD, and S3 wants it as `x-amz-content-sha256` too.
+        """
         signed = {"host": host, "x-amz-date": self.timestamp, **headers}
         if self.credentials.session_token:
             signed["x-amz-security-token"] = self.credentials.session_token
         names = sorted(signed)
         lines = "".join([f"{name}:{_trimmed(signed[name])}\n" for name in names])
         joined = ";".join(names)
-        canonical = f"POST\n/\n\n{lines}\n{joined}\n{hashlib.sha256(body).hexdigest()}"
+        payload_hash = payload_hash or hashlib.sha256(body).hexdigest()
+        canonical = f"{method}\n{path}\n{query}\n{lines}\n{joined}\n{payload_hash}"
         credential = f"{self.credentials.access_key_id}/{self.scope}"
         signed["authorization"] = (
             f"{self.algorithm} Credential={credential}, SignedHeaders={joined}, Signature={self._signature(canonical)}"

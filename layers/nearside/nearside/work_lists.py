@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol
 
 import msgspec
 
@@ -17,6 +17,7 @@ from nearside.work import ListsWork, Work, WorkState
 
 MAX_LIMIT = 1_000
 DEFAULT_LIMIT = 100
+GATEWAY = "gateway/"  # no place's name has a slash
 
 type Limit = Annotated[int, msgspec.Meta(ge=1, le=MAX_LIMIT)]
 type Text = Annotated[str, msgspec.Meta(max_length=4096)]
@@ -33,13 +34,18 @@ class StatusAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ReplicaStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A replica that is pending or has failed; `due` is when its version was made, or when it failed."""
+    """A replica that is pending or has failed; `due` is when its version was made, or when it failed.
+
+    One of the gateway has its `bucket`: there `version` is the generation's id, `due` when it is tried next, `attempts`
+    how often it failed, `why` what the place said last; with `marker` the object was deleted and is to be removed."""
 
     key: str
     version: str
     place: str
     state: WorkState
     due: datetime
+    bucket: str = ""
+    attempts: int = 0
     marker: bool = False
     overdue: bool = False
     rule: str | None = None
@@ -49,8 +55,8 @@ class ReplicaStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class ReplicaStatuses(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Replicas that are not where they should be, failed ones first. `cursor` leads to the next page and is absent on
-    the last; `unknown` says which places' lists could not be read, and why."""
+    """Replicas that are not where they should be, failed ones first, and then the gateway's, object by object. `cursor`
+    leads to the next page and is absent on the last; `unknown` says which places' lists could not be read, and why."""
 
     replicas: list[ReplicaStatus]
     cursor: str | None = None
@@ -69,7 +75,7 @@ class LogAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One thing that was done, and in words what came of it."""
+    """One thing that was done, and in words what came of it; `bucket` is one of the gateway's."""
 
     at: datetime
     action: str
@@ -77,6 +83,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     place: str = ""
     version: str = ""
     detail: str = ""
+    bucket: str = ""
 
 
 class Operations(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -86,47 +93,86 @@ class Operations(msgspec.Struct, frozen=True, omit_defaults=True):
     cursor: str | None = None
 
 
+class GatewayPage(msgspec.Struct, frozen=True):
+    """Copies of the gateway, and the cursor of the next page (None: there is none). A page may be empty and yet have
+    one: what a filter leaves out was read too."""
+
+    copies: Sequence[ReplicaStatus]
+    cursor: str | None = None
+
+
+class ListsCopies(Protocol):
+    """The gateway's copies that are pending or have failed."""
+
+    @property
+    def places(self) -> Sequence[str]:
+        """The names of its places."""
+        ...
+
+    def page(self, place: str | None, state: WorkState | None, limit: int, cursor: str | None) -> GatewayPage:
+        """Copies in that place and state (None: any): `limit`, or a few more, since an object's stay together. Raises
+        Unreachable, Refused, or BadCursor for a cursor that no page gave."""
+        ...
+
+
 class WorkLists(msgspec.Struct, frozen=True):
-    """Reads the lists for callers who may read the whole bucket, or the key they ask for."""
+    """Reads the lists for callers who may read the whole bucket, or the key they ask for. `gateway` is None where there
+    is none."""
 
     places: Sequence[Place]
     work: ListsWork
     log: ReadsOperations
     policy: Policy
     cursors: Cursors
+    gateway: ListsCopies | None = None
 
     def status(self, asked: StatusAsked, caller: Caller) -> ReplicaStatuses:
         """A page of pending and failed replicas. Raises Refused, BadRequest, BadCursor; Unreachable when the one place
         that was asked for does not answer."""
         self.policy.check(caller, "read", "")
-        names = [place.name for place in self.places if asked.place in (None, place.name)]
-        if not names:
-            expected = ", ".join(place.name for place in self.places)
-            raise BadRequest(f"place is {asked.place!r}: expected one of {expected}")
-        states: Sequence[WorkState] = [asked.state] if asked.state else ("FAILED", "PENDING")
-        lists = [(state, name) for state in states for name in names]
+        lists = self._lists(asked)
         number, token = self._opened(asked, lists)
-        found: list[Work] = []
+        found: list[ReplicaStatus] = []
         unknown: list[str] = []
         while number < len(lists) and len(found) < asked.limit:
             state, name = lists[number]
             try:
-                page = self.work.page(name, state, asked.limit - len(found), token)
+                rows, token = self._page(asked, state, name, asked.limit - len(found), token)
             except BadCursor:
                 raise
             except NearsideError as error:
-                if len(names) == 1:
+                if len({name for _, name in lists}) == 1:
                     raise
                 unknown.append(f"{name}: {error}")
                 number, token = number + 1, None
                 continue
-            found += page.works
-            token = page.cursor
+            found += rows
             number += token is None
         cursor = None
         if number < len(lists):
             cursor = self.cursors.sealed(Cursor(asked.place or "", _scope(asked), f"{number} {token or ''}"))
-        return ReplicaStatuses([_status(work) for work in found], cursor, unknown)
+        return ReplicaStatuses(found, cursor, unknown)
+
+    def _lists(self, asked: StatusAsked) -> list[tuple[WorkState, str]]:
+        """By state and place; the gateway has one list for all."""
+        names = [place.name for place in self.places]
+        of_gateway = self.gateway.places if self.gateway else ()
+        if asked.place is not None and asked.place not in (*names, *of_gateway):
+            raise BadRequest(f"place is {asked.place!r}: expected one of {', '.join((*names, *of_gateway))}")
+        states: Sequence[WorkState] = [asked.state] if asked.state else ("FAILED", "PENDING")
+        lists = [(state, name) for state in states for name in names if asked.place in (None, name)]
+        if of_gateway and (asked.place is None or asked.place in of_gateway):
+            lists.append((states[0], GATEWAY))
+        return lists
+
+    def _page(
+        self, asked: StatusAsked, state: WorkState, name: str, limit: int, token: str | None
+    ) -> tuple[Sequence[ReplicaStatus], str | None]:
+        if name == GATEWAY and self.gateway:
+            found = self.gateway.page(asked.place, asked.state, limit, token)
+            return found.copies, found.cursor
+        page = self.work.page(name, state, limit, token)
+        return [_status(work) for work in page.works], page.cursor
 
     def _opened(self, asked: StatusAsked, lists: Sequence[object]) -> tuple[int, str | None]:
         if asked.cursor is None:
@@ -201,6 +247,7 @@ def _operation(entry: operations_log.Entry) -> Operation:
         place=entry.place,
         version=entry.version,
         detail=entry.detail,
+        bucket=entry.bucket,
     )
 
 

@@ -93,7 +93,7 @@ class OperationsLog:
         )
 
 
-_FIELDS = ("action", "key", "place", "version", "detail")
+_FIELDS = ("action", "key", "place", "version", "detail", "bucket")
 
 
 def _day(at: int) -> str:

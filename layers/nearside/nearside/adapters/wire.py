@@ -57,12 +57,14 @@ class Wire:
     def _kept(self) -> socket.socket | None:
         """An idle connection that is still good. One that can be read was closed by the other side meanwhile, over a
         Lambda's freeze for instance."""
-        while self._idle:
-            connection = self._idle.pop()
+        while True:
+            try:
+                connection = self._idle.pop()
+            except IndexError:  # asked first, another thread might take the last one in between
+                return None
             if not select.select([connection], [], [], 0)[0]:
                 return connection
             connection.close()
-        return None
 
     def _connected(self, deadline: float) -> socket.socket:
         address: Any = (self._name, self._port)  # typeshed knows only str here; getaddrinfo takes both
