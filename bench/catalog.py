@@ -87,9 +87,13 @@ class _Events:
     def _body(self, name: str, place: str, number: int, version: str) -> str:
         self._sequence += 1
         self._now += 0.5
-        described = {"key": dynamodb.key_of(number), "versionId": version, "sequencer": f"{self._sequence:018X}"}
+        described: dict[str, str | int] = {
+            "key": dynamodb.key_of(number),
+            "versionId": version,
+            "sequencer": f"{self._sequence:018X}",
+        }
         if name.startswith("ObjectCreated"):
-            described |= {"size": 48_213, "eTag": "9b2cf535f27731c974343645a3985328"}  # type: ignore[dict-item]  # one field is a number
+            described |= {"size": 48_213, "eTag": "9b2cf535f27731c974343645a3985328"}
         record = {
             "eventVersion": "2.6",
             "eventSource": "aws:s3",

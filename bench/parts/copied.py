@@ -4,6 +4,7 @@ import resource
 import sys
 import threading
 import time
+from typing import cast
 
 from bench.parts.places import ETAG
 from nearside.adapters.place_requests import PlaceRequests
@@ -14,7 +15,7 @@ from nearside.gateway.leases import Leases
 from nearside.gateway.parts import PartsOf
 from nearside.gateway.places import Place, Places, Promise
 from nearside.gateway.reading import Reader
-from nearside.gateway.records import Copy, Generation, Lease, Part, Record
+from nearside.gateway.records import Copy, Generation, Lease, Part, Record, StoresRecords, StoresUploads
 from nearside.signing import Credentials
 
 
@@ -53,9 +54,10 @@ def copy(size: int, source: str, target: str) -> Record:
     current = Generation(id="g", made=1, size=size, etag=ETAG)
     copies = {"source": Copy(state="COMPLETED", etag=ETAG), "target": Copy()}
     records = OneRecord(Record(bucket="photos", key=f"big/{size}", current=current, copies=copies))
-    leases = Leases(records, time.time, time.sleep)  # type: ignore[arg-type]  # as much of it as is asked for
+    # As much of the two stores as one copy asks for.
+    leases = Leases(cast(StoresRecords, records), time.time, time.sleep)
     places = Places([_place("source", source, primary=True), _place("target", target)])
-    parts = PartsOf(NoUploads(), places)  # type: ignore[arg-type]  # as above
+    parts = PartsOf(cast(StoresUploads, NoUploads()), places)
     reader = Reader(leases, places, parts, lambda bucket, key: None)
     copier = Copier(leases, places, Promise(required_replicas=1), reader, parts, lambda: False)
     return copier.copy(records.record, "target")

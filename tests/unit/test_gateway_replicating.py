@@ -5,10 +5,11 @@ import pytest
 
 from nearside.errors import BadRequest, Missing, NearsideError, Refused, Unreachable
 from nearside.gateway.copying import ATTEMPTS_TO_FAIL, CHUNK_BYTES, MAX_PARTS, chunk_bytes
+from nearside.gateway.describing import Conditions, Described
 from nearside.gateway.errors import Busy, LeaseLost, OutOfTime
 from nearside.gateway.leases import LATE_SECONDS, LEASE_SECONDS, LONG_CALL_SECONDS
 from nearside.gateway.places import FAILURES_TO_OPEN, LONGEST_OPEN_SECONDS
-from nearside.gateway.records import Copy, Generation
+from nearside.gateway.records import Copy, Generation, Store
 from nearside.gateway.replicating import LONGEST_PAUSE_SECONDS
 from tests.unit.gateway_core import BUCKET, KEY, PLAIN, VERSIONED, Gateway, md5
 
@@ -774,3 +775,25 @@ def test_a_write_that_nobody_was_answered_for_takes_the_place_of_one_that_is_gon
     assert gateway.get().data == b"dead"
     assert gateway.uploads.parts(record.current.upload) == []
     assert gateway.record().litter == ()
+
+
+def test_what_nothing_can_be_done_for_yet_costs_no_write() -> None:
+    gateway = Gateway(VERSIONED, VERSIONED, VERSIONED, required=2)
+    gateway.writer.put(BUCKET, KEY, b"x", Described(), Conditions(), None)
+    [lacking] = [name for name, copy in gateway.record().copies.items() if copy.state != "COMPLETED"]
+    for _ in range(3):
+        with pytest.raises(Unreachable):
+            gateway.places.ask(lacking, fails)
+    before = gateway.record()
+    calls: list[str] = []
+    gateway.records.fault = lambda method, when: calls.append(method)
+    gateway.replicator.mend(BUCKET, KEY)
+    assert gateway.record() == before
+    assert set(calls) == {"load"}
+    gateway.clock.sleep(61.0)  # the place is tried again, and the record is due
+    gateway.replicator.mend(BUCKET, KEY)
+    assert gateway.record().due is None
+
+
+def fails(store: Store) -> None:
+    raise Unreachable("it is away")

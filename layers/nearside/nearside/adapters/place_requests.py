@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from email.header import Header
-from typing import override
+from typing import Any, TypedDict, Unpack, override
 from urllib.parse import quote
 
 import urllib3
@@ -30,6 +30,14 @@ _PIECE_BYTES = 256 * 1024
 _CONNECTIONS = 32
 _HOSTS = 64
 EMPTY_SHA256 = hashlib.sha256().hexdigest()
+
+
+class _More(TypedDict, total=False):
+    query: Mapping[str, str] | None
+    headers: Mapping[str, str] | None
+    body: bytes
+    payload_hash: str
+    seconds: float
 
 
 class PlaceRequests:
@@ -91,29 +99,9 @@ class PlaceRequests:
             raise BadRequest(f"{self.name} cannot have the key {key[:80]!r} (docs/limits.md)")
         return Answer(404, {}, b"")
 
-    def ask(
-        self,
-        method: str,
-        bucket: str,
-        key: str = "",
-        *,
-        query: Mapping[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
-        body: bytes = b"",
-        payload_hash: str = "",
-        seconds: float = READ_SECONDS,
-    ) -> Answer:
+    def ask(self, method: str, bucket: str, key: str = "", **more: Unpack[_More]) -> Answer:
         """The same, with what is no success raised as an error of our own."""
-        answer = self(
-            method,
-            bucket,
-            key,
-            query=query,
-            headers=headers,
-            body=body,
-            payload_hash=payload_hash,
-            seconds=seconds,
-        )
+        answer = self(method, bucket, key, **more)
         if not 200 <= answer.status < 300:
             raise error_of(self.name, answer)
         return answer
@@ -206,17 +194,17 @@ class _Connection(HTTPConnection):
         self.sock.settimeout(SEND_SECONDS)
 
     @override
-    def request(self, *arguments: object, **more: object) -> None:
+    def request(self, *arguments: Any, **more: Any) -> None:
         if self.sock is not None:
             self.timeout = SEND_SECONDS
-        super().request(*arguments, **more)  # type: ignore[arg-type]  # handed on as they are
+        super().request(*arguments, **more)
 
 
 class _TlsConnection(HTTPSConnection):
     @override
-    def request(self, *arguments: object, **more: object) -> None:
+    def request(self, *arguments: Any, **more: Any) -> None:
         self.timeout = SEND_SECONDS  # the pool has connected by now
-        super().request(*arguments, **more)  # type: ignore[arg-type]  # handed on as they are
+        super().request(*arguments, **more)
 
 
 class _Pool(HTTPConnectionPool):

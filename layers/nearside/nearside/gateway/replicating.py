@@ -46,7 +46,7 @@ class Replicator:
         record = self._records.load(bucket, key)
         if record is None or (record.lease and record.lease.until > self._leases.now()):
             return record
-        before = record.copies
+        loaded = record
         ended = len(self._leases.at_it(record.intents)) < len(record.intents)
         if ended or any(copy.doubt for name, copy in record.copies.items() if name in self._places):
             record = self._looker.look(bucket, key)
@@ -58,8 +58,8 @@ class Replicator:
             if current is None or record.current is None or record.current.id != current.id:
                 break  # somebody replaced or deleted it, and it is due again
         record = self._tidied(record)
-        self._note(record, before)
-        return self._settled(record)
+        self._note(record, loaded.copies)
+        return self._settled(record, untouched=record is loaded)
 
     def _lacking(self, record: Record) -> list[str]:
         """The places that are to get a copy now: not those that are left alone after failures."""
@@ -120,8 +120,9 @@ class Replicator:
             self._parts.uploads.remove_parts(upload_id, [part.number for part in parts])
         return True
 
-    def _settled(self, record: Record) -> Record:
-        """The record with `due` as it is to be: none when all is done, else later each time."""
+    def _settled(self, record: Record, *, untouched: bool) -> Record:
+        """The record with `due` as it is to be: none when all is done, else later each time. One that nothing could be
+        done for, and that is not due yet, stays as it is: while a place is away each message would cost two writes."""
         if not self._is_left(record):
             wanted = None
         else:
@@ -131,7 +132,8 @@ class Replicator:
             pause = FIRST_PAUSE_SECONDS * 2.0 ** min(attempts, _MOST_DOUBLED) if attempts else SWEEP_SECONDS
             pause = min(pause, LONGEST_PAUSE_SECONDS)
             wanted = self._leases.now() + int(pause * random.uniform(0.5, 1.0) * 1000)
-        if wanted == record.due and record.lease is None:  # else somebody died with it
+        waits = untouched and wanted is not None and record.due is not None and record.due > self._leases.now()
+        if (waits or wanted == record.due) and record.lease is None:  # else somebody died with it
             return record
         held = self._leases.take(record.bucket, record.key)
         if msgspec.structs.replace(held, lease=None, due=None) != msgspec.structs.replace(record, lease=None, due=None):
