@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 EU, US = "nearside-eu-west-2", "nearside-us-east-2"
 
-type Run = Callable[[], Any]
+type Run = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +33,15 @@ def function(world: World) -> Iterator[ModuleType]:
 
 @pytest.fixture
 def run(function: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs it once, waiting a second for canaries at most; what it reports."""
-    monkeypatch.setattr("nearside.canary.WAIT_SECONDS", 1.0)
+    """Runs it once; what it reports. A run ends as soon as all canaries have come: a test whose canaries never do waits
+    a second for them."""
     event = json.loads((functions.ROOT / "events/monitor/schedule.json").read_text())
-    return lambda: function.handler(event, None)
+
+    def once(wait_seconds: float = 30.0) -> Any:
+        monkeypatch.setattr("nearside.canary.WAIT_SECONDS", wait_seconds)
+        return function.handler(event, None)
+
+    return once
 
 
 def logged(function: ModuleType) -> list[str]:
@@ -54,7 +59,7 @@ def test_canaries_arrive_everywhere_are_measured_and_taken_away(
     report = run()
     flights = {(each["source"], each["destination"]): each for each in report["flights"]}
     assert set(flights) == {("eu-west-2", "us-east-2"), ("us-east-2", "eu-west-2")}
-    assert all(0 < each["lag_ms"] <= 1_500 for each in flights.values())
+    assert all(each["arrived"] and each["lag_ms"] > 0 for each in flights.values())
     world.settle()
     for client, bucket in ((eu, EU), (us, US)):
         listed = client.list_object_versions(Bucket=bucket, Prefix=".nearside/")
@@ -75,7 +80,7 @@ def test_a_rule_switched_off_is_reported_and_logged_within_one_run(
     disabled: Any = {**configuration, "Rules": rules}
     eu.put_bucket_replication(Bucket=EU, ReplicationConfiguration=disabled)
     try:
-        report = run()
+        report = run(wait_seconds=1.0)
     finally:
         eu.put_bucket_replication(Bucket=EU, ReplicationConfiguration=configuration)
     assert (report["verdict"], report["changed_from"]) == ("broken", "healthy")
@@ -120,7 +125,7 @@ def test_what_is_gone_everywhere_is_no_longer_waited_for(
     time.sleep(0.2)
     world.events.listeners.extend(heard)
     time.sleep(1.1)
-    assert run()["resolved"]["gone"] >= 1
+    assert run(wait_seconds=1.0)["resolved"]["gone"] >= 1  # us-east-2 is stalled: its canary never comes
     states = [function._parts.records.replica(key, version, place).state for place in ("eu-west-2", "us-east-2")]
     assert states == ["ABSENT", "ABSENT"]
 
