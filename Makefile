@@ -1,6 +1,6 @@
 # Bare `make` lists the verbs. Each verb first makes .venv from the pins (bootstrap.py), which is quick when nothing changed.
 .DEFAULT_GOAL := help
-.PHONY: help setup clients run test check build sam browser bench deploy pins
+.PHONY: help setup clients peers run test check build sam browser bench deploy pins
 
 PORT ?= 3000
 # Which environment of samconfig.toml `make build` builds: default (arm64, for AWS), local (for `sam local`), or edge (us-east-1's).
@@ -44,8 +44,15 @@ clients: setup .clients/made ## the AWS CLI and s3fs, in a venv of their own, fo
 	@$(UV) pip install -q --python .clients/bin/python --require-hashes -r $<
 	@touch $@
 
+peers: setup .peers/made ## the libraries that bench/cache.py measures beside ours, in a venv of their own
+
+.peers/made: bench/peers.txt
+	@$(UV) venv -q --clear --python $(BIN)/python .peers
+	@$(UV) pip install -q --python .peers/bin/python --require-hashes -r $<
+	@touch $@
+
 test: clients ## the tests that need neither Docker nor a browser, with coverage
-	$(BIN)/pytest -n auto --cov --cov-report=term:skip-covered tests/unit tests/contract tests/integration tests/gateway $(wildcard tests/live)
+	$(BIN)/pytest -n auto --cov --cov-report=term:skip-covered tests/unit tests/contract tests/integration tests/gateway tests/cache $(wildcard tests/live)
 
 check: setup ## style, types and templates
 	$(BIN)/ruff check
@@ -72,7 +79,7 @@ browser: setup ## the pages in a real browser (needs chromium)
 	@test -x "$(CHROMIUM)" || { echo "make browser: no chromium at $(CHROMIUM); install it (apt-get install chromium) or give CHROMIUM=<path>"; exit 1; }
 	$(BIN)/pytest tests/browser
 
-bench: setup ## the measured promises, each against a peer in the same run
+bench: peers ## the measured promises, each against a peer in the same run
 	$(MAKE) build ENV=local
 	$(MAKE) build ENV=edge
 	@set -e; for bench in bench/*.py; do echo "== $$bench"; $(BIN)/python $$bench; done
@@ -88,6 +95,7 @@ pins: setup ## compile the requirements.txt files again, with the newest version
 	$(PIN) functions/monitor/requirements.in -o functions/monitor/requirements.txt
 	$(PIN) functions/replica_events/requirements.in -o functions/replica_events/requirements.txt
 	$(PIN) tests/gateway/clients.in -o tests/gateway/clients.txt
+	$(PIN) bench/peers.in -o bench/peers.txt
 	$(PIN) functions/gateway/requirements.in -o functions/gateway/requirements.txt
 	$(PIN) functions/replicator/requirements.in -o functions/replicator/requirements.txt
 	$(PIN) requirements.in -o requirements.txt

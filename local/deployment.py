@@ -83,8 +83,9 @@ def environment(
     } | variables(provider_urls, f"{aws_url}/{object_store.ACCOUNT}/{real_name('GatewayQueue')}", aws_url)
 
 
-def sdk_environment(s3_url: str, aws_url: str) -> dict[str, str | None]:
-    """For AWS SDKs in this process, which read these when they first need them: never a real account."""
+def sdk_environment(s3_url: str, aws_url: str, cache: str) -> dict[str, str | None]:
+    """For AWS SDKs and the cache in this process, which read these when they first need them: never a real account,
+    and never the user's own cache."""
     return {
         "AWS_REGION": PRIMARY,
         "AWS_DEFAULT_REGION": PRIMARY,
@@ -97,4 +98,6 @@ def sdk_environment(s3_url: str, aws_url: str) -> dict[str, str | None]:
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_ENDPOINT_URL": aws_url,
         "AWS_ENDPOINT_URL_S3": s3_url,
+        "NEARSIDE_CACHE_DIR": cache,
+        "NEARSIDE_CACHE_MAX_BYTES": None,
     }

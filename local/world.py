@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Self
 
@@ -148,7 +149,8 @@ class World(Adjustable):
         self.provider_urls = {name: serve(name, app, port) for (name, app), port in apps}
         # What answers at each endpoint, for tests that have no time for HTTP.
         self.apps: Mapping[str, App] = {**s3, "mrap": mrap, "aws": aws}
-        stack.enter_context(with_environment(sdk_environment(self.place_urls[PRIMARY], self.aws_url)))
+        cache = stack.enter_context(TemporaryDirectory(prefix="nearside-world-", ignore_cleanup_errors=True))
+        stack.enter_context(with_environment(sdk_environment(self.place_urls[PRIMARY], self.aws_url, cache)))
         self.edge = EdgeStack(s3, mrap, self.location, self.faults.is_on, ports.dns)
         stack.callback(self.edge.close)
         self.edge_url = serve("edge", self.edge.app, ports.edge)

@@ -1,12 +1,18 @@
 """The explorer's routes: what the bucket holds, how the places are, and the API's own description."""
 
 from functools import cache
+from typing import TYPE_CHECKING
 
 from nearside import settings, web
 from nearside.adapters import credentials
 from nearside.health import Health, health
-from nearside.listing import Cursors, Explorer, Listing, asked
+from nearside.listing import Cursors, Explorer, Listing, asked, asked_as
 from nearside.replicas import FindsReplicas
+
+if TYPE_CHECKING:
+    from nearside.json_objects import JsonObjects
+
+CACHE_BYTES = 256 * 1024**2  # half of Lambda's /tmp, which is where the cache is there
 
 _settings = settings.load(needs=("CURSOR_KEY",))
 _credentials = credentials.of(_settings)
@@ -37,8 +43,29 @@ def _heads() -> FindsReplicas:
     return Heads(_credentials)
 
 
+@cache
+def _json_objects() -> "JsonObjects":
+    from nearside.cache import CacheManager, Patience  # only this route pays for it
+    from nearside.json_objects import JsonObjects
+
+    home = _settings.home
+    places = (home, *(place for place in _settings.places if place != home))
+    # Of the function's 28 s: a place that stalls is left for the next one, and whoever asks gets an answer.
+    waits = Patience(rounds=2, connect_seconds=2.0, read_seconds=5.0, longest_pause_seconds=1.0, total_seconds=18.0)
+    files = CacheManager(max_bytes=CACHE_BYTES, places=places, credentials=_credentials, patience=waits)
+    return JsonObjects(home.bucket, files, _settings.policy, web.MAX_ANSWER_BYTES)
+
+
 def _list(request: web.Request) -> Listing:
     return _explorer().list(request.path.get("path", ""), asked(request.query), request.caller)
+
+
+def _json(request: web.Request) -> web.Page:
+    from nearside.json_objects import JsonAsked
+
+    known = request.headers.get("if-none-match", "")
+    found = _json_objects().read(request.path["path"], asked_as(request.query, JsonAsked), known, request.caller)
+    return web.Page(found.text or b"", "application/json", found.headers, found.status)
 
 
 def _health(request: web.Request) -> Health:
@@ -71,6 +98,7 @@ handler = web.boundary(
         "GET /health": _health,
         "GET /list-bucket-content": _list,
         "GET /list-bucket-content/{path+}": _list,
+        "GET /json/{path+}": _json,
         "GET /openapi.json": _openapi,
         "GET /docs": _docs,
     },

@@ -14,6 +14,7 @@ ROOTS = {
     *("nearside.assembly", "nearside.gateway_assembly", "nearside.reconcile_assembly", "nearside.client"),
     "nearside.gateway_overview",
     *("nearside.cli", "nearside.key_commands", "nearside.place_commands", "nearside.reconcile_commands"),
+    *("nearside.cache", "nearside.caches", "nearside.cache_commands"),
 }
 # A part of an SDK that talks to nobody: CRCs and XXHashes, which Python does not have.
 ARITHMETIC = "awscrt.checksums"

@@ -1,12 +1,16 @@
-"""The tree of errors as its two docstrings draw it is the tree of classes."""
+"""The tree of errors as its three docstrings draw it is the tree of classes."""
 
+import ast
 import re
+from pathlib import Path
 from types import ModuleType
 
 from nearside import errors
+from nearside.caching import errors as of_the_cache
 from nearside.gateway import errors as of_the_gateway
+from tests.contract.source_tree import tree
 
-MODULES = (errors, of_the_gateway)
+MODULES = (errors, of_the_cache, of_the_gateway)
 
 
 def drawn(module: ModuleType) -> dict[str, tuple[str | None, int, str]]:
@@ -14,7 +18,9 @@ def drawn(module: ModuleType) -> dict[str, tuple[str | None, int, str]]:
     drawn by another module."""
     found: dict[str, tuple[str | None, int, str]] = {}
     above: dict[int, str] = {}
-    for line in (module.__doc__ or "").splitlines():
+    # As it is written: Python takes the indentation off a docstring in which every line has it.
+    written = ast.get_docstring(tree(Path(str(module.__file__))), clean=False) or ""
+    for line in written.splitlines():
         match = re.match(r"(?P<branch> {4}[ │├└─]*)(?P<name>[A-Z]\w+)(?: +(?P<status>\d{3}) (?P<said>.+))?$", line)
         if match:
             depth = len(match["branch"].removeprefix("    ")) // 4

@@ -15,6 +15,7 @@ from local.intrinsics import load_yaml
 from local.template import read_template
 from nearside import openapi
 from nearside.items import Item
+from nearside.json_objects import JsonAsked
 from nearside.listing import Asked
 from nearside.settings import Settings
 from tests.contract.source_tree import LAYER, ROOT, functions_of, tree
@@ -30,7 +31,8 @@ EVENTS = sorted(path for path in (ROOT / "events").glob("*/*.json") if path.pare
 # What Lambda, or `aws configure export-credentials`, gives; and what the command reads and no function does.
 NOT_IN_THE_TEMPLATE = {
     *("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
-    "AWS_CREDENTIAL_EXPIRATION",
+    *("AWS_CREDENTIAL_EXPIRATION", "AWS_LAMBDA_FUNCTION_NAME"),
+    *("NEARSIDE_CACHE_DIR", "NEARSIDE_CACHE_MAX_BYTES"),
 }
 
 
@@ -73,7 +75,7 @@ def test_the_documentation_has_the_same_routes() -> None:
     assert sorted(rows) == sorted(route.key.replace("+}", "}") for route in openapi.ROUTES)
 
 
-@pytest.mark.parametrize("shape", [Item, Asked], ids=["presign", "listing"])
+@pytest.mark.parametrize("shape", [Item, Asked, JsonAsked], ids=["presign", "listing", "json"])
 def test_the_documentation_names_every_field(shape: type[msgspec.Struct]) -> None:
     text = (ROOT / "docs" / "api.md").read_text()
     assert {field for field in shape.__struct_fields__ if not re.search(rf"[`?&]{field}[`=]", text)} == set()
@@ -174,7 +176,9 @@ def test_whoever_reads_objects_may_use_the_keys_that_they_are_encrypted_with() -
     reading = {role for role in roles if any("s3:GetObject" in statement["Action"] for statement in _statements(role))}
     keys = {"Effect": "Allow", "Action": ["kms:Decrypt", "kms:GenerateDataKey"], "Resource": {"Ref": "KmsKeyArns"}}
     with_keys = {role for role in roles if any(keys.items() <= statement.items() for statement in _statements(role))}
-    assert reading == with_keys == {"SigningRole", "ReplicationFunction", "MonitorFunction", *GATEWAY}
+    assert (
+        reading == with_keys == {"SigningRole", "ExplorerFunction", "ReplicationFunction", "MonitorFunction", *GATEWAY}
+    )
 
 
 def test_the_monitor_mends_with_the_same_rights_as_whoever_asks_for_a_repair() -> None:

@@ -7,9 +7,10 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 ROOT = Path(__file__).parents[2]
 PORTS = 12
@@ -70,14 +71,22 @@ def _wait_until_healthy(port: int, world: subprocess.Popen[bytes]) -> None:
     raise AssertionError("GET /health did not answer 200 within 60 s")
 
 
-def assert_true(typed: list[tuple[str, str]], base: int, folder: Path, timeout_seconds: float) -> None:
-    """Types the lines in the folder, for a world on these ports; each prints what it is said to (`…` is anything)."""
+def assert_true(
+    typed: list[tuple[str, str]],
+    base: int,
+    folder: Path,
+    timeout_seconds: float,
+    more: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Types the lines in the folder, for a world on these ports; each prints what it is said to (`…` is anything).
+    `more` are variables of the shell."""
     script = "".join(f"{_here(command, base)}\nprintf '{_MARK}'\n" for command, _ in typed)
     environment = {
         "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
         "PYTHONPATH": f"{ROOT}/layers/nearside:{ROOT}",
         "HOME": str(folder),
         "LC_ALL": "C.UTF-8",
+        **more,
     }
     command = ["bash", "-c", script]
     ran = subprocess.run(

@@ -132,6 +132,22 @@ def explorer_openapi(answer: Answer, world: World) -> None:
     assert "post" in answer.json["paths"]["/presign"]
 
 
+def explorer_json(answer: Answer, world: World) -> None:
+    assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
+    assert (answer.json["name"], answer.headers["x-cache"]) == ("Alice", "miss")
+    assert answer.headers["etag"].startswith('"')
+
+
+def explorer_json_missing(answer: Answer, world: World) -> None:
+    assert answer.status == 404
+    assert answer.json == {"error": "NoSuchKey", "message": "'users/alice/settings.json' does not exist"}
+
+
+def explorer_json_text(answer: Answer, world: World) -> None:
+    assert (answer.status, answer.json["error"]) == (400, "InvalidJSON")
+    assert answer.json["message"].startswith("'docs/guide.txt' is not JSON")
+
+
 def explorer_docs(answer: Answer, world: World) -> None:
     assert (answer.status, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert "/list-bucket-content/{path}" in answer.body
@@ -327,6 +343,9 @@ SVG, MARKER, FILM = "4HL4kqtJvjVBH40Nrjfkd", "L4kqtJlcpXroDTDmpUMLUo", "9sGzXwVr
 EXPECTED: dict[str, Callable[[Answer, World], None]] = {
     "explorer/docs": explorer_docs,
     "explorer/health": explorer_health,
+    "explorer/json": explorer_json,
+    "explorer/json-missing": explorer_json_missing,
+    "explorer/json-text": explorer_json_text,
     "explorer/list-details": explorer_list_details,
     "explorer/list-folder": explorer_list_folder,
     "explorer/list-missing": explorer_list_missing,

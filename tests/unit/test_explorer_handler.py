@@ -1,15 +1,21 @@
 """The explorer's routes from event to answer, with a fake bucket."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nearside import openapi
+from nearside.caching.errors import MissingObject
 from nearside.errors import Missing, Refused, Unreachable
+from nearside.json_objects import JsonObjects
 from nearside.listing import Cursors, Explorer
 from nearside.places import Place
+from nearside.web import MAX_ANSWER_BYTES
 from tests.unit import functions
 from tests.unit.fakes import NEWEST, SILENT, FakeReplicas
+from tests.unit.test_json_objects import FakeFile, FakeFiles
 from tests.unit.test_listing import FakeLevels
 
 explorer = functions.load("explorer", AUTH_MODE="none")
@@ -95,6 +101,67 @@ def test_trouble_with_the_place_is_told(
     monkeypatch.setattr(FakeLevels, "__call__", fail)
     assert listed(explorer)[0] == status
     assert listed(explorer)[1]["message"] == str(error)
+
+
+@pytest.fixture
+def files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeFiles:
+    (tmp_path / "a").write_bytes(b'{"name": "Al\xc3\xad"}')
+    fake = FakeFiles(FakeFile(tmp_path / "a", downloaded=False))
+    for module in (explorer, guarded):
+        made = JsonObjects("nearside-eu-west-2", fake, module._settings.policy, MAX_ANSWER_BYTES)
+        monkeypatch.setattr(module, "_json_objects", lambda made=made: made)
+    return fake
+
+
+def asked_json(module: Any, path: str, query: dict[str, str] | None = None, **headers: str) -> dict[str, Any]:
+    event = functions.event("explorer/json", pathParameters={"path": path}, queryStringParameters=query)
+    event["headers"] |= {name.replace("_", "-"): value for name, value in headers.items()}
+    answer: dict[str, Any] = module.handler(event, None)
+    return answer
+
+
+def test_json_is_answered_with_its_version_and_may_be_kept_for_the_caller(files: FakeFiles) -> None:
+    got = asked_json(guarded, "users/alice/a", {"version_id": "v1"})
+    assert (got["statusCode"], got["body"]) == (200, '{"name": "Alí"}')
+    assert got["headers"] == {
+        "content-type": "application/json",
+        "cache-control": "private, no-cache",
+        "x-content-type-options": "nosniff",
+        "x-cache": "hit",
+        "etag": '"e1"',
+        "x-amz-version-id": "v1",
+    }
+    assert files.asked == [("s3://nearside-eu-west-2/users/alice/a", "v1", MAX_ANSWER_BYTES)]
+
+
+def test_json_that_the_caller_has_is_304_without_a_body(files: FakeFiles) -> None:
+    got = asked_json(guarded, "users/alice/a", If_None_Match='W/"e1"')
+    assert (got["statusCode"], got["body"], got["headers"]["etag"]) == (304, "", '"e1"')
+    assert asked_json(guarded, "users/alice/a", If_None_Match='"e2"')["statusCode"] == 200
+
+
+def test_json_is_refused_and_never_missing_where_the_caller_may_not_read(files: FakeFiles) -> None:
+    files.file = MissingObject("nothing there")
+    refused = asked_json(guarded, "users/bob/a", If_None_Match="*")
+    assert (refused["statusCode"], json.loads(refused["body"])["error"]) == (403, "AccessDenied")
+    assert files.asked == []
+    missing = asked_json(guarded, "users/alice/a", If_None_Match="*")
+    assert (missing["statusCode"], json.loads(missing["body"])["error"]) == (404, "NoSuchKey")
+
+
+@pytest.mark.parametrize("query", [{"version_id": ""}, {"version_id": "\n"}, {"versionId": "v1"}])
+def test_a_bad_query_of_json_is_400(files: FakeFiles, query: dict[str, str]) -> None:
+    got = asked_json(explorer, "users/alice/a", query)
+    assert (got["statusCode"], json.loads(got["body"])["error"]) == (400, "InvalidRequest")
+    assert files.asked == []
+
+
+def test_json_that_grows_over_lambdas_answer_is_413(files: FakeFiles) -> None:
+    assert isinstance(files.file, FakeFile)
+    files.file.path.write_text(json.dumps(['"'] * 1_000_000))  # 6 MB as they are, 11 MB with every quote escaped
+    got = asked_json(explorer, "users/alice/a")
+    assert (got["statusCode"], json.loads(got["body"])["error"]) == (413, "AnswerTooLarge")
+    assert got["headers"]["cache-control"] == "no-store"
 
 
 def test_the_root_names_every_route() -> None:

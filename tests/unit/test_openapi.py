@@ -90,9 +90,18 @@ def test_every_refusal_is_described_in_words_as_an_error() -> None:
     for operation in OPERATIONS.values():
         for status, answer in operation["responses"].items():
             assert len(answer["description"]) > 5
-            if status != "200":
+            if status == "304":
+                assert "content" not in answer
+            elif status != "200":
                 assert answer["content"]["application/json"]["schema"]["$ref"].endswith("/Error")
         assert "500" in operation["responses"]
+
+
+def test_what_may_be_unchanged_is_asked_for_by_its_tag() -> None:
+    [operation] = [each for each in OPERATIONS.values() if "304" in each["responses"]]
+    assert operation is OPERATIONS["get", "/json/{path}"]
+    assert [each["name"] for each in operation["parameters"]] == ["path", "version_id", "If-None-Match"]
+    assert {"400", "403", "404", "413"} <= set(operation["responses"])
 
 
 def test_only_posts_take_a_body() -> None:

@@ -1,4 +1,4 @@
-"""The `nearside` command: presign, upload, compare, check, and the state of the MRAP."""
+"""The `nearside` command: presign, upload, compare, check, the state of the MRAP, and the cache."""
 
 import argparse
 import mimetypes
@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from nearside import __version__, key_commands, place_commands, settings, signing
+from nearside import __version__, cache_commands, key_commands, place_commands, settings, signing
 from nearside.adapters import credentials
 from nearside.adapters.http import Fetcher
 from nearside.check import check, explained
@@ -217,6 +217,7 @@ def _parser() -> argparse.ArgumentParser:
     status.set_defaults(run=_mrap_status)
     key_commands.add_to(commands)
     place_commands.add_to(commands)
+    cache_commands.add_to(commands)
     return parser
 
 

@@ -45,7 +45,7 @@ def _route(method: str, path: str, operation: dict[str, Any]) -> str:
         for media, content in operation.get("requestBody", {}).get("content", {}).items()
     ]
     answers = [
-        (status, answer["description"], ", ".join(_type(c["schema"]) for c in answer["content"].values()))
+        (status, answer["description"], ", ".join(_type(c["schema"]) for c in answer.get("content", {}).values()))
         for status, answer in operation["responses"].items()
     ]
     return (

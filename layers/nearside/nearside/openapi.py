@@ -18,6 +18,7 @@ from nearside.gateway.direct_uploads import (
 )
 from nearside.health import Backends, Health
 from nearside.items import Batch, Failed, Item, Presigned, Presigns
+from nearside.json_objects import JsonAsked
 from nearside.listing import Asked, Listing
 from nearside.mrap import MrapState
 from nearside.repair import RepairAsked, Repairs
@@ -42,7 +43,7 @@ class Endpoints(msgspec.Struct, frozen=True):
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
     """One route: API Gateway's key for it, the function that answers, and the types that go in and out; of several
-    types any one."""
+    types any one. `unchanged` where it may answer 304 to an If-None-Match."""
 
     key: str
     function: str
@@ -52,6 +53,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     query: Any = None
     errors: tuple[int, ...] = ()
     media_type: str = "application/json"
+    unchanged: bool = False
 
 
 _LISTING_ERRORS = (400, 403, 404, 413)
@@ -170,6 +172,15 @@ ROUTES = (
         errors=(403, 404),
     ),
     Route(
+        key="GET /json/{path+}",
+        function="explorer",
+        summary="The JSON stored at a key, of any type.",
+        query=JsonAsked,
+        answer=(Any,),
+        unchanged=True,
+        errors=(400, 403, 404, 409, 413, 502, 503, 507),
+    ),
+    Route(
         key="GET /openapi.json",
         function="explorer",
         summary="This document.",
@@ -224,6 +235,9 @@ def _operation(route: Route, schemas: dict[Any, Any], auth_mode: AuthMode) -> di
         "parameters": _parameters(route),
         "responses": {"200": _response("The answer.", route.media_type, _any_of(route.answer, schemas))},
     }
+    if route.unchanged:
+        operation["parameters"].append(_IF_NONE_MATCH)
+        operation["responses"]["304"] = {"description": "The client has it already: the ETag is in If-None-Match."}
     if route.body:
         operation["requestBody"] = {
             "required": True,
@@ -241,9 +255,12 @@ _WORDS = {
     401: "The API's authorizer did not vouch for the caller.",
     403: "The caller may not do this with this key, or S3 refused.",
     404: "It does not exist, and S3 said so.",
+    409: "It changed again and again while it was read: try again.",
     413: "The request, or what would be its answer, is over the limit.",
     500: "A place cannot be reached, or an unexpected error; the message says which.",
-    503: "Too few places answer: try again.",
+    502: "What came from S3 was damaged: try again.",
+    503: "Too few places answer, or another request holds what is needed: try again.",
+    507: "The function's disk has no room for it now: try again.",
 }
 
 
@@ -254,6 +271,9 @@ def _any_of(types: tuple[Any, ...], schemas: dict[Any, Any]) -> Any:
 def _response(words: str, media_type: str, schema: Any) -> dict[str, Any]:
     return {"description": words, "content": {media_type: {"schema": schema}}}
 
+
+_TAG_WORDS = "The ETag of the answer that the client has."
+_IF_NONE_MATCH = {"name": "If-None-Match", "in": "header", "schema": {"type": "string"}, "description": _TAG_WORDS}
 
 _PATHS = {
     "path": "The folder's or object's path, slashes and all.",

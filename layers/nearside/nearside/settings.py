@@ -164,6 +164,33 @@ def environment_credentials(name: str, environ: Mapping[str, str] | None = None)
     return Credentials(env[f"{name}_ACCESS_KEY_ID"], env[f"{name}_SECRET_ACCESS_KEY"], token)
 
 
+_OF_OTHERS = r"AWS_|HOME$|XDG_|LOCALAPPDATA$"
+
+
+class CacheSettings(msgspec.Struct, frozen=True):
+    """What the environment says of `nearside.cache`: the folder (`NEARSIDE_CACHE_DIR`; empty: the user's own), the most
+    bytes in it (`NEARSIDE_CACHE_MAX_BYTES`; None: a part of the disk), and whether this is a Lambda function, where
+    nothing but `/tmp` can be written. `others` differs when anything does that other libraries read: AWS's SDKs
+    (`AWS_…`), and who knows where the user's folders are."""
+
+    folder: str
+    max_bytes: int | None
+    in_lambda: bool
+    others: int
+
+
+def cache(environ: Mapping[str, str] | None = None) -> CacheSettings:
+    """The cache's settings of this process. Raises BadSettings naming the variable that is wrong."""
+    env = os.environ if environ is None else environ
+    most = _matched(env, "NEARSIDE_CACHE_MAX_BYTES", r"[1-9]\d{0,17}", "a whole number of bytes")
+    return CacheSettings(
+        folder=env.get("NEARSIDE_CACHE_DIR", ""),
+        max_bytes=int(most) if most else None,
+        in_lambda="AWS_LAMBDA_FUNCTION_NAME" in env,
+        others=hash(tuple(sorted(item for item in env.items() if re.match(_OF_OTHERS, item[0])))),
+    )
+
+
 def _secret(env: Mapping[str, str], name: str, characters: int) -> str:
     secret = env.get(name, "")
     if secret and len(secret) < characters:

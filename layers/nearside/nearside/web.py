@@ -37,11 +37,12 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """An answer that is not JSON of a struct: a body of its own type with headers of its own."""
+    """An answer that is not JSON of a struct: a body of its own type with headers and a status of its own."""
 
     body: bytes
     content_type: str
     headers: Mapping[str, str] = {}
+    status: int = 200
 
 
 type Answers = Callable[[Request], Any]
@@ -169,7 +170,7 @@ def _caller(authorizer: Mapping[str, Any], auth_mode: AuthMode) -> Caller:
 
 
 def _answer(status: int, answer: Any) -> dict[str, Any]:
-    page = answer if isinstance(answer, Page) else Page(msgspec.json.encode(answer), "application/json")
+    page = answer if isinstance(answer, Page) else Page(msgspec.json.encode(answer), "application/json", {}, status)
     text = page.body.decode()
     # awslambdaric leaves other letters than ASCII's as they are, 4 bytes at most.
     if len(text) > MAX_ANSWER_BYTES // 6 and (size := _sent_bytes(text)) > MAX_ANSWER_BYTES:
@@ -183,7 +184,7 @@ def _answer(status: int, answer: Any) -> dict[str, Any]:
         "x-content-type-options": "nosniff",
         **page.headers,
     }
-    return {"statusCode": status, "headers": headers, "body": text}
+    return {"statusCode": page.status, "headers": headers, "body": text}
 
 
 def _sent_bytes(text: str) -> int:
