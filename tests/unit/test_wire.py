@@ -1,6 +1,8 @@
 """The catalog's connection: TLS that checks the name it was given, and a first request that imports little."""
 
+import contextlib
 import datetime
+import os
 import ssl
 import subprocess
 import sys
@@ -78,6 +80,21 @@ def test_tls_is_to_the_name_that_was_asked_for(port: int, certificate: Path, mon
     assert good.post([(host, b"one"), (host, b"two")], seconds=5) == [(200, b"one"), (200, b"two")]
     with pytest.raises(Unreachable, match="certificate"):
         other.post([(host, b"three")], seconds=5)
+
+
+def test_a_process_with_many_descriptors_keeps_its_connections(
+    port: int, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    resource = pytest.importorskip("resource", reason="Windows counts its descriptors otherwise")
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < 1_300:
+        pytest.skip("this process may not have so many descriptors")
+    with contextlib.ExitStack() as stack:
+        for _ in range(1_100):
+            stack.enter_context(Path(os.devnull).open("rb"))
+        wire = Wire("https", f"localhost:{port}")
+        for body in (b"one", b"two"):
+            assert wire.post([({"host": "localhost"}, body)], seconds=5) == [(200, body)]
 
 
 def test_the_first_request_does_not_import_the_codec_of_international_names() -> None:

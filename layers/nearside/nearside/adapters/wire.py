@@ -62,7 +62,7 @@ class Wire:
                 connection = self._idle.pop()
             except IndexError:  # asked first, another thread might take the last one in between
                 return None
-            if not select.select([connection], [], [], 0)[0]:
+            if not _can_be_read(connection):
                 return connection
             connection.close()
 
@@ -90,6 +90,13 @@ class Wire:
         else:
             self._idle.append(connection)
         return status, bytes(body)
+
+
+def _can_be_read(connection: socket.socket) -> bool:
+    """Whether something has come. (By poll: select takes no descriptor over 1,023, which a busy process has.)"""
+    waiting = select.poll()
+    waiting.register(connection, select.POLLIN)
+    return bool(waiting.poll(0))
 
 
 def _head(connection: socket.socket, deadline: float) -> tuple[bytes, bytearray]:
