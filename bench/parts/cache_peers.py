@@ -14,6 +14,7 @@ import statistics
 import sys
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, override
@@ -25,7 +26,7 @@ from bench.parts.objects import BUCKET, LARGE_BYTES, LARGE_KEY, MIB, counts, lar
 SMALL_OBJECTS = objects.small_objects()
 
 
-class Library:
+class Library(ABC):
     """What the cases ask of each. `get` answers the path of a local file that holds the object."""
 
     def __init__(self, endpoint: str) -> None:
@@ -36,18 +37,22 @@ class Library:
         """Begins with an empty cache in `folder`; `validate`: every hit is checked with the server."""
         self.folder = folder
 
-    def get(self, key: str) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def get(self, key: str) -> str: ...
 
-    def get_many(self, keys: Sequence[str]) -> list[str]:
-        """All of them, the library's own parallel way."""
-        raise NotImplementedError
-
-    def end(self) -> None:
+    def end(self) -> None:  # noqa: B027 - most have nothing to let go of
         """Lets go of the cache's folder."""
 
 
-class Ours(Library):
+class ParallelLibrary(Library):
+    """One that has a parallel way of its own."""
+
+    @abstractmethod
+    def get_many(self, keys: Sequence[str]) -> list[str]:
+        """All of them, in that way."""
+
+
+class Ours(ParallelLibrary):
     """`nearside.cache`, which signs its requests itself."""
 
     def __init__(self, endpoint: str) -> None:
@@ -106,7 +111,7 @@ class Filecache(Library):
             return str(file.name)
 
 
-class S3fs(Library):
+class S3fs(ParallelLibrary):
     """s3fs's `get` of a list: no cache, only the download, over ten connections at once, as it comes."""
 
     options: Mapping[str, Any] = {}
@@ -222,6 +227,8 @@ def loop(library: Library, keys: Sequence[str]) -> tuple[float, list[str]]:
 
 def at_once(library: Library, keys: Sequence[str]) -> tuple[float, list[str]]:
     """The seconds of all in the library's own parallel way, and the paths."""
+    if not isinstance(library, ParallelLibrary):
+        raise SystemExit(f"{type(library).__name__} has no parallel way of its own")
     return timed(lambda: library.get_many(keys))
 
 

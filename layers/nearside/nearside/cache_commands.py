@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from nearside.caching.entries import FOLDER
 from nearside.caching.errors import BadUri
 from nearside.caching.pins import Pin, Pins
 from nearside.caching.quantities import bytes_in, moment, seconds_in, shown, told
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from nearside.caching.resources import LocalizedResource
 
 LOCK_FILE = "s3.lock"
-_CACHE = "nearside-1"
 
 
 def add_to(commands: Any) -> None:
@@ -114,7 +114,7 @@ def _manager(asked: argparse.Namespace, **more: Any) -> "CacheManager":
 
 def _present(asked: argparse.Namespace) -> "CacheManager":
     """The cache that is in the folder. Raises BadRequest when there is none: a typing error makes no folder."""
-    if asked.dir is not None and not (asked.dir.expanduser() / _CACHE).is_dir():
+    if asked.dir is not None and not (asked.dir.expanduser() / FOLDER).is_dir():
         raise BadRequest(f"there is no cache in {shown(str(asked.dir))}")
     return _manager(asked)
 

@@ -14,6 +14,7 @@ import msgspec
 from nearside import settings
 from nearside.caching.asking import Patience
 from nearside.caching.contents import json_of, read_bytes, text_of
+from nearside.caching.entries import FOLDER
 from nearside.caching.evicting import Stats, Usage
 from nearside.caching.fetching import Transfer
 from nearside.caching.files import TemporaryFolder
@@ -255,7 +256,7 @@ def _folder(
 def _store(folder: Path) -> Store:
     """The store in a folder of its own in there, so that nothing else in it is ever touched: the same for all managers
     of this process, which then have one session. It ends when they are gone, and all that they handed out."""
-    root = folder / "nearside-1"
+    root = folder / FOLDER
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _STORES_LOCK:
         store = _STORES.get(root)

@@ -1,6 +1,5 @@
 """An object downloaded into its entry, under the entry's lock: begun anew while it changes, is cut or comes damaged."""
 
-import errno
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -10,15 +9,15 @@ import msgspec
 
 from nearside.caching.asking import Reply, first, light
 from nearside.caching.entries import Entry, file_name
-from nearside.caching.errors import CacheFull, CorruptDownload, ObjectChanged, UnreachableObject
+from nearside.caching.errors import CorruptDownload, ObjectChanged, UnreachableObject
 from nearside.caching.fetching import Fetched, fetch
+from nearside.caching.files import no_room
 from nearside.caching.folders import Folder
 from nearside.caching.reading import Changed, Restart
 from nearside.caching.sources import Source
 from nearside.caching.terms import Got, Means, Target, Terms
 from nearside.uri import S3Object, WebAddress
 
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 ATTEMPTS = 5
 """How often a download is begun that was changed or cut."""
 _DAMAGED = 3
@@ -77,14 +76,10 @@ class Download:
         transfer = msgspec.structs.replace(self._means.transfer, max_bytes=self._terms.max_bytes, progress=told)
         from_s3 = isinstance(self._target.remote, S3Object)
         try:
-            return fetch(reply, sources, part, transfer, self._means.patience, from_s3=from_s3)
+            with no_room(str(self._means.store.root)):
+                return fetch(reply, sources, part, transfer, self._means.patience, from_s3=from_s3)
         except (Changed, Restart, CorruptDownload):
             told.in_vain()
-            raise
-        except OSError as error:
-            if error.errno in _NO_ROOM and not isinstance(error, CacheFull):
-                where = self._means.store.root
-                raise CacheFull(f"{where}: {error.strerror} while {self._target.uri} was written") from error
             raise
 
     def _sealed(self, part: Path, fetched: Fetched, asked_at: float) -> Got:

@@ -12,6 +12,10 @@ _MAX_NAME_BYTES = 120
 _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\.|$)")
 
 
+FOLDER = "nearside-1"
+"""Where a cache is in the folder that it is given: all of it, and nothing else. The number is its layout's."""
+
+
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     """One version of one object as it was downloaded. `file` is its data's path within the entry's folder, `mtime_ns`
     the data's modification time when it was sealed: data that has another one, or another size, is checked anew.

@@ -115,13 +115,16 @@ def place(source: Path, folder: Path, name: str) -> Path:
     return folder / name
 
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
 @contextlib.contextmanager
 def no_room(folder: str) -> Iterator[None]:
     """Raises CacheFull where the disk, or our share of it, is full."""
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT) and not isinstance(error, CacheFull):
+        if error.errno in _NO_ROOM and not isinstance(error, CacheFull):
             raise CacheFull(f"no room on the disk of {folder}: {error.strerror}") from error
         raise
 
