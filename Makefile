@@ -1,6 +1,6 @@
 # Bare `make` lists the verbs. Each verb first makes .venv from the pins (bootstrap.py), which is quick when nothing changed.
 .DEFAULT_GOAL := help
-.PHONY: help setup clients peers run test check build sam browser bench deploy pins
+.PHONY: help setup clients peers run test check build sam browser rehearse bench plan deploy adopt status destroy pins
 
 PORT ?= 3000
 # Which environment of samconfig.toml `make build` builds: default (arm64, for AWS), local (for `sam local`), or edge (us-east-1's).
@@ -52,7 +52,7 @@ peers: setup .peers/made ## the libraries that bench/cache.py measures beside ou
 	@touch $@
 
 test: clients ## the tests that need neither Docker nor a browser, with coverage
-	$(BIN)/pytest -n auto --cov --cov-report=term:skip-covered tests/unit tests/contract tests/integration tests/gateway tests/cache $(wildcard tests/live)
+	$(BIN)/pytest -n auto -rs --cov --cov-report=term:skip-covered tests/unit tests/contract tests/integration tests/gateway tests/cache $(wildcard tests/live)
 
 check: setup ## style, types and templates
 	$(BIN)/ruff check
@@ -79,13 +79,32 @@ browser: setup ## the pages in a real browser (needs chromium)
 	@test -x "$(CHROMIUM)" || { echo "make browser: no chromium at $(CHROMIUM); install it (apt-get install chromium) or give CHROMIUM=<path>"; exit 1; }
 	$(BIN)/pytest tests/browser
 
+rehearse: setup ## every template in an emulator, and the deploy command run against it: killed, resumed, taken down
+	$(BIN)/python -m local.rehearsal
+	$(BIN)/pytest -n auto tests/rehearse tests/deploy
+
 bench: peers ## the measured promises, each against a peer in the same run
 	$(MAKE) build ENV=local
 	$(MAKE) build ENV=edge
 	@set -e; for bench in bench/*.py; do echo "== $$bench"; $(BIN)/python $$bench; done
 
-deploy: ## not there yet
-	@echo "make deploy: not there yet; deployment arrives with a later release (README, Deploy)"; exit 1
+plan: setup ## what `make deploy` would do with nearside.toml (docs/deploy.md)
+	@$(BIN)/python -m deploy plan
+
+deploy: setup ## build, then make or change every stack in order; asks first (YES=1: does not); run it again after a failure
+	@test -f nearside.toml || { echo "make deploy: no nearside.toml; copy nearside.example.toml (docs/deploy.md)"; exit 1; }
+	$(MAKE) build
+	$(MAKE) build ENV=edge
+	@$(BIN)/python -m deploy deploy $(if $(YES),--yes)
+
+adopt: setup ## what adopting your own buckets would change (APPLY=1: change it, BATCH=1: copy what is older too, UNDO=1: go back)
+	@$(BIN)/python -m deploy adopt $(if $(APPLY),--apply) $(if $(BATCH),--batch) $(if $(UNDO),--undo) $(ARGS)
+
+status: setup ## stacks, access point and replication (DRIFT=1: what was changed by hand)
+	@$(BIN)/python -m deploy status $(if $(DRIFT),--drift)
+
+destroy: setup ## delete every stack; refused while there are objects (REGION=: only those of a region that was taken out)
+	@$(BIN)/python -m deploy destroy $(if $(REGION),--region $(REGION))
 
 pins: setup ## compile the requirements.txt files again, with the newest versions
 	$(PIN) requirements-uv.in -o requirements-uv.txt

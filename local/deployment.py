@@ -66,6 +66,7 @@ def environment(
         "ACCESS_POLICY": "[]",
         "SIGNING_ROLE_ARN": "",
         "CURSOR_KEY": "local-world-cursor-key",
+        "LISTING_MAX_AGE": "0",
         "S3CONTROL_ENDPOINT": aws_url,
         "TABLE": TABLE_NAME,
         "TABLE_REGIONS": ",".join(REGIONS),

@@ -55,7 +55,8 @@ DEFAULT_LAG_SECONDS = 5.0
 METRICS_SECONDS = 5.0
 
 # What makes the template's conditions hold; the functions' variables come from `environment`.
-_PARAMETERS = {"Backends": "here"}
+# One lane for S3's events: a test may rely on the order of a queue.
+_PARAMETERS = {"Backends": "here", "ReplicaEventsConcurrency": "1"}
 
 _only_one = threading.Lock()
 

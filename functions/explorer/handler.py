@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from nearside import settings, web
 from nearside.adapters import credentials
 from nearside.health import Health, health
-from nearside.listing import Cursors, Explorer, Listing, asked, asked_as
+from nearside.listing import Cursors, Explorer, asked, asked_as
 from nearside.replicas import FindsReplicas
 
 if TYPE_CHECKING:
@@ -56,8 +56,9 @@ def _json_objects() -> "JsonObjects":
     return JsonObjects(home.bucket, files, _settings.policy, web.MAX_ANSWER_BYTES)
 
 
-def _list(request: web.Request) -> Listing:
-    return _explorer().list(request.path.get("path", ""), asked(request.query), request.caller)
+def _list(request: web.Request) -> web.Page:
+    found = _explorer().list(request.path.get("path", ""), asked(request.query), request.caller)
+    return web.keepable(request, found, _settings.listing_max_age)
 
 
 def _json(request: web.Request) -> web.Page:

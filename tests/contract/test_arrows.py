@@ -19,8 +19,12 @@ ROOTS = {
 # A part of an SDK that talks to nobody: CRCs and XXHashes, which Python does not have.
 ARITHMETIC = "awscrt.checksums"
 
+# Of the deploy command: what talks to AWS, and the boundary that tells its refusals.
+DEPLOY_TALKS = {"deploy.cloud", "deploy.adopting_s3", "deploy.commands"}
+
 LAYER = python_files("layers")
 FUNCTIONS = python_files("functions")
+DEPLOY = python_files("deploy")
 DOMAIN = [p for p in LAYER if not within(module_name(p), "nearside.adapters") and module_name(p) not in ROOTS]
 
 # These stand alone, and their modules import each other by plain names.
@@ -47,6 +51,11 @@ def test_the_tree_is_where_these_tests_look() -> None:
 @by_name("path", [p for p in LAYER + FUNCTIONS if "adapters" not in module_name(p).split(".")], ids=module_name)
 def test_only_adapters_import_an_sdk(path: Path) -> None:
     assert {name for name in offending(path, *SDKS) if not within(name, ARITHMETIC)} == set()
+
+
+@by_name("path", [p for p in DEPLOY if module_name(p) not in DEPLOY_TALKS], ids=module_name)
+def test_deploying_decides_in_modules_that_talk_to_nobody(path: Path) -> None:
+    assert offending(path, *SDKS) == set()
 
 
 @by_name("function", FLAT)
@@ -93,7 +102,7 @@ def test_the_world_checks_signatures_without_the_code_that_made_them(path: Path)
 
 
 def test_no_import_cycle_at_module_level() -> None:
-    paths = {module_name(path): path for path in LAYER + FUNCTIONS + python_files("local")}
+    paths = {module_name(path): path for path in LAYER + FUNCTIONS + DEPLOY + python_files("local")}
     graph = {
         name: {other for other in imported(path, at_module_level_only=True) if other in paths and other != name}
         for name, path in paths.items()

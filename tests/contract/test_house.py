@@ -8,7 +8,7 @@ import pytest
 
 from tests.contract.source_tree import ROOT, module_name, python_files, tree
 
-OURS = python_files("layers", "functions", "local")
+OURS = python_files("layers", "functions", "local", "deploy")
 MAX_MODULE_LINES = 300
 MAX_FUNCTION_LINES = 45
 ERRORS = [ROOT / "layers/nearside/nearside" / name for name in ("errors.py", "caching/errors.py", "gateway/errors.py")]
@@ -16,7 +16,7 @@ NO_NAMES = {"util", "utils", "helper", "helpers", "common", "manager", "managers
 
 each = pytest.mark.parametrize("path", OURS, ids=module_name)
 everything = pytest.mark.parametrize(
-    "path", python_files("layers", "functions", "local", "bench", "tests"), ids=module_name
+    "path", python_files("layers", "functions", "local", "deploy", "bench", "tests"), ids=module_name
 )
 
 

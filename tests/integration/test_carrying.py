@@ -10,8 +10,9 @@ from botocore.exceptions import ClientError
 
 from local.world import World
 from nearside.adapters import carrying, copies
+from nearside.adapters.canaries import CanaryWriter
 from nearside.adapters.carrying import Carrier, Changed
-from nearside.adapters.copies import Clients, Looks, ReadsBack
+from nearside.adapters.copies import Clients, Looks, ReadsBack, content_md5
 from nearside.copies import Close, Copied, Unfinished, current
 from nearside.errors import NearsideError, Unreachable
 from nearside.places import Place
@@ -241,11 +242,32 @@ def test_streamed_where_the_destination_cannot_see_the_source(
     monkeypatch.setattr(carrying, "STREAM_PART_BYTES", 5 * MIB)
     monkeypatch.setattr(crew.clients(crew.us), "copy_object", elsewhere)
     version = put(eu, key, body)
+    sent: list[Any] = []
+    for operation in ("PutObject", "UploadPart"):
+        crew.clients(crew.us).meta.events.register(
+            f"before-send.s3.{operation}", lambda request, **_: sent.append(request.headers)
+        )
     done = crew.copy(key, version)
     assert isinstance(done, Copied)
     assert done.how.startswith("streamed")
     same(us, key, body)
+    # A bucket with object lock takes none without it.
+    assert len(sent) == (1 if body == b"small" else 3)
+    assert all(headers["Content-MD5"] for headers in sent)
     assert "bytes" in crew.proved(key, version, done.version)
+
+
+def test_a_canary_carries_its_md5(crew: Crew, key: str) -> None:
+    sent: list[Any] = []
+    crew.clients(crew.us).meta.events.register(
+        "before-send.s3.PutObject", lambda request, **_: sent.append(request.headers)
+    )
+    CanaryWriter(crew.clients).put(crew.us, key, b"canary")
+    assert [headers["Content-MD5"] for headers in sent] == [content_md5(b"canary").encode()]
+
+
+def test_content_md5_is_the_digest_in_base64() -> None:
+    assert content_md5(b"") == "1B2M2Y8AsgTpgAmY7PhCfg=="  # RFC 1864's MD5 of nothing
 
 
 def test_only_if_the_destination_is_as_it_was_seen(crew: Crew, eu: "S3Client", us: "S3Client", key: str) -> None:

@@ -8,6 +8,9 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
+from local.distribution import CachePolicy
+from local.edge_cache import lifetime_seconds
+from local.server import Response
 from local.world import World
 from tests.integration.http_client import Answer, get
 
@@ -76,6 +79,42 @@ def test_details_are_those_of_s3(listed: List, folder: str, world: World, eu: "S
         "storage_class": "STANDARD",
     }
     assert content["sub/"] == {"name": "sub/", "type": "folder"}
+
+
+def test_who_has_a_listing_is_told_so_until_it_changes(listed: List, world: World, eu: "S3Client") -> None:
+    folder = f"tests/{uuid.uuid4()}"
+    eu.put_object(Bucket=world.buckets[EU], Key=f"{folder}/a", Body=b"1")
+    url = f"{world.api_url}/list-bucket-content/{folder}"
+    first = get(url)
+    tag = first.headers["etag"]
+    assert first.headers["cache-control"] == "no-store"
+    again = get(url, {"If-None-Match": tag})
+    assert (again.status, again.body, again.headers["etag"]) == (304, b"", tag)
+    detailed = get(f"{url}?details=true", {"If-None-Match": tag})
+    assert detailed.status == 200
+    eu.put_object(Bucket=world.buckets[EU], Key=f"{folder}/a", Body=b"22")
+    assert get(url, {"If-None-Match": tag}).status == 304  # the same names
+    assert get(f"{url}?details=true", {"If-None-Match": detailed.headers["etag"]}).status == 200
+    eu.put_object(Bucket=world.buckets[EU], Key=f"{folder}/b", Body=b"1")
+    changed = get(url, {"If-None-Match": tag})
+    assert (changed.status, changed.json) == (200, {"content": ["a", "b"]})
+    eu.delete_object(Bucket=world.buckets[EU], Key=f"{folder}/b")
+    assert listed(folder).headers["etag"] == tag
+
+
+def test_what_may_be_kept_is_the_callers_and_no_shared_caches(listed: List, world: World, folder: str) -> None:
+    world.reload(LISTING_MAX_AGE="60")
+    answer = listed(folder)
+    assert answer.headers["cache-control"] == "private, max-age=60"
+    assert answer.headers["vary"] == "Authorization, Origin"
+    said = Response(200, tuple(answer.headers.items()), answer.body)
+    # CloudFront keeps it only where somebody gave the cache policy a minimum of its own (docs/api.md).
+    assert lifetime_seconds(said, CachePolicy(0, 0)) is None
+    assert lifetime_seconds(said, CachePolicy(30, 30)) == 30
+    refused = listed("demo")
+    assert (refused.status, refused.headers["cache-control"]) == (404, "no-store")
+    world.reload()
+    assert listed(folder).headers["cache-control"] == "no-store"
 
 
 @pytest.mark.parametrize("limit", [1, 3, 5, 12, 13, 1000])

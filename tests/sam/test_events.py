@@ -121,6 +121,11 @@ def explorer_list_details(answer: Answer, world: World) -> None:
     assert answer.json["cursor"]
 
 
+def explorer_list_unchanged(answer: Answer, world: World) -> None:
+    """The event's If-None-Match has the tag of the folder's names."""
+    assert (answer.status, answer.body, answer.headers["cache-control"]) == (304, "", "no-store")
+
+
 def explorer_list_missing(answer: Answer, world: World) -> None:
     assert answer.status == 404
     assert answer.json == {"error": "Path 'demo' does not exist in the bucket"}
@@ -350,6 +355,7 @@ EXPECTED: dict[str, Callable[[Answer, World], None]] = {
     "explorer/list-folder": explorer_list_folder,
     "explorer/list-missing": explorer_list_missing,
     "explorer/list-root": explorer_list_root,
+    "explorer/list-unchanged": explorer_list_unchanged,
     "explorer/openapi": explorer_openapi,
     "explorer/root": explorer_root,
     "gateway/get": gateway_get,

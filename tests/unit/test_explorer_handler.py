@@ -8,6 +8,7 @@ import pytest
 
 from nearside import openapi
 from nearside.caching.errors import MissingObject
+from nearside.entity_tags import entity_tag
 from nearside.errors import Missing, Refused, Unreachable
 from nearside.json_objects import JsonObjects
 from nearside.listing import Cursors, Explorer
@@ -25,7 +26,7 @@ guarded = functions.load("explorer")
 @pytest.fixture
 def levels(monkeypatch: pytest.MonkeyPatch) -> FakeLevels:
     fake = FakeLevels(["readme.txt", "users/alice/a", "users/bob/b"])
-    for module in (explorer, guarded):
+    for module in (explorer, guarded, kept):
         settings = module._settings
         made = Explorer(settings.places, settings.home, fake, settings.policy, Cursors(b"0123456789abcdef"))
         monkeypatch.setattr(module, "_explorer", lambda made=made: made)
@@ -71,6 +72,72 @@ def test_details_of_an_object(levels: FakeLevels) -> None:
         },
         {"name": "users/", "type": "folder"},
     ]
+
+
+kept = functions.load("explorer", LISTING_MAX_AGE="60")
+
+
+def asked_listing(module: Any, path: str, if_none_match: str = "", **query: str) -> dict[str, Any]:
+    event = functions.event("explorer/list-folder", pathParameters={"path": path}, queryStringParameters=query or None)
+    event["headers"] |= {"if-none-match": if_none_match} if if_none_match else {}
+    answer: dict[str, Any] = module.handler(event, None)
+    return answer
+
+
+def test_a_listing_has_the_tag_of_its_bytes_and_may_not_be_kept_unless_it_was_chosen(levels: FakeLevels) -> None:
+    got = asked_listing(guarded, "users/alice")
+    assert got["headers"] == {
+        "content-type": "application/json",
+        "cache-control": "no-store",
+        "x-content-type-options": "nosniff",
+        "etag": entity_tag(got["body"].encode()),
+    }
+
+
+def test_a_listing_may_be_kept_by_the_caller_alone(levels: FakeLevels) -> None:
+    headers = asked_listing(kept, "users/alice")["headers"]
+    assert headers["cache-control"] == "private, max-age=60"
+    assert headers["vary"] == "Authorization, Origin"
+
+
+@pytest.mark.parametrize("module", [guarded, kept])
+@pytest.mark.parametrize("query", [{}, {"details": "true"}, {"limit": "1"}])
+def test_a_listing_that_the_caller_has_is_304_without_a_body(
+    levels: FakeLevels, module: Any, query: dict[str, str]
+) -> None:
+    levels.keys = [*levels.keys, "users/alice/b"]
+    first = asked_listing(module, "users/alice", **query)
+    for known in (first["headers"]["etag"], f'"x", W/{first["headers"]["etag"]}', "*"):
+        again = asked_listing(module, "users/alice", known, **query)
+        assert (again["statusCode"], again["body"], again["headers"]) == (304, "", first["headers"])
+    other = asked_listing(module, "users/alice", '"x"', **query)
+    assert (other["statusCode"], other["body"]) == (200, first["body"])
+
+
+def test_each_shape_and_each_page_of_a_listing_has_a_tag_of_its_own(levels: FakeLevels) -> None:
+    first = asked_listing(explorer, "users", limit="1")
+    cursor = json.loads(first["body"])["cursor"]
+    shapes = [{}, {"details": "true"}, {"limit": "1", "cursor": cursor}]
+    tags = {asked_listing(explorer, "users", **shape)["headers"]["etag"] for shape in shapes}
+    assert len({*tags, first["headers"]["etag"]}) == 4
+
+
+def test_a_listing_that_changed_has_another_tag(levels: FakeLevels) -> None:
+    before = asked_listing(kept, "users/alice")["headers"]["etag"]
+    levels.keys = [*levels.keys, "users/alice/b"]
+    assert asked_listing(kept, "users/alice", before)["statusCode"] == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "status"),
+    [("users/bob", {}, 403), ("users/alice/z", {}, 404), ("users/alice", {"limit": "0"}, 400)],
+)
+def test_a_refusal_is_never_304_and_never_kept(
+    levels: FakeLevels, path: str, query: dict[str, str], status: int
+) -> None:
+    got = asked_listing(kept, path, "*", **query)
+    assert (got["statusCode"], got["headers"]["cache-control"]) == (status, "no-store")
+    assert not {"etag", "vary"} & got["headers"].keys()
 
 
 @pytest.mark.parametrize(

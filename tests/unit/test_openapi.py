@@ -62,7 +62,7 @@ def test_limits_are_told() -> None:
     assert DOCUMENT["components"]["schemas"]["Batch"]["properties"]["items"]["maxItems"] == 1_000
     query = {each["name"]: each["schema"] for each in OPERATIONS["get", "/list-bucket-content"]["parameters"]}
     assert (query["limit"]["minimum"], query["limit"]["maximum"]) == (1, 1_000)
-    assert set(query) == {"details", "limit", "cursor", "place", "prefix"}
+    assert set(query) == {"details", "limit", "cursor", "place", "prefix", "If-None-Match"}
 
 
 @pytest.mark.parametrize("shape", [Item, Batch])
@@ -98,8 +98,11 @@ def test_every_refusal_is_described_in_words_as_an_error() -> None:
 
 
 def test_what_may_be_unchanged_is_asked_for_by_its_tag() -> None:
-    [operation] = [each for each in OPERATIONS.values() if "304" in each["responses"]]
-    assert operation is OPERATIONS["get", "/json/{path}"]
+    unchanged = {route for route, each in OPERATIONS.items() if "304" in each["responses"]}
+    listings = ("/list-bucket-content", "/list-bucket-content/{path}")
+    assert unchanged == {("get", path) for path in ("/json/{path}", *listings)}
+    assert all(OPERATIONS[route]["parameters"][-1]["name"] == "If-None-Match" for route in unchanged)
+    operation = OPERATIONS["get", "/json/{path}"]
     assert [each["name"] for each in operation["parameters"]] == ["path", "version_id", "If-None-Match"]
     assert {"400", "403", "404", "413"} <= set(operation["responses"])
 

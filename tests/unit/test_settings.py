@@ -6,6 +6,7 @@ from unittest import mock
 
 import pytest
 
+from local.intrinsics import load_yaml
 from nearside import settings
 from nearside.access import Rule
 from nearside.errors import BadSettings
@@ -64,6 +65,13 @@ def test_the_catalogs_settings_are_what_they_say() -> None:
     assert read.replicated_prefixes == ("images/", ".nearside/")
 
 
+def test_a_listing_may_be_kept_as_long_as_template_and_settings_agree_on() -> None:
+    assert [loaded(LISTING_MAX_AGE=text).listing_max_age for text in ("", "0", "60", "86400")] == [0, 0, 60, 86_400]
+    parameter = load_yaml((functions.ROOT / "template.yaml").read_text())["Parameters"]["ListingMaxAge"]
+    limits = {"Default": 0, "MinValue": 0, "MaxValue": settings.MAX_LISTING_MAX_AGE}
+    assert limits.items() <= parameter.items()
+
+
 def test_home_is_the_place_of_the_functions_own_region() -> None:
     assert loaded(AWS_REGION="us-east-2").home.region == "us-east-2"
     assert loaded(AWS_REGION="us-east-2").primary.region == "eu-west-2"
@@ -113,6 +121,10 @@ REPLICA = {"region": "us-east-2", "bucket": "pics-us"}
         ("SIGNING_ROLE_ARN", "nearside", "expected the ARN of a role"),
         ("SIGNING_ROLE_ARN", "arn:aws:iam::123456789012:user/x", "expected the ARN of a role"),
         ("CURSOR_KEY", "short", "has 5 characters: at least 16 expected"),
+        ("LISTING_MAX_AGE", "86401", "'86401': expected whole seconds from 0 to 86400"),
+        ("LISTING_MAX_AGE", "-1", "'-1': expected whole seconds"),
+        ("LISTING_MAX_AGE", "1.5", "expected whole seconds"),
+        ("LISTING_MAX_AGE", "1h", "expected whole seconds"),
         ("S3CONTROL_ENDPOINT", "host", "expected http(s)"),
         ("DYNAMODB_ENDPOINT", "host", "expected http(s)"),
         ("TABLE", "a/b", "expected a table's name"),

@@ -20,6 +20,7 @@ from nearside.caching.errors import (
     RefusedObject,
     UnreachableObject,
 )
+from nearside.entity_tags import names
 from nearside.errors import AnswerTooLarge, BadRequest, Missing, MissingVersion, Refused, Unreachable
 from nearside.items import MAX_KEY_BYTES, Header
 
@@ -106,7 +107,7 @@ class JsonObjects(msgspec.Struct, frozen=True):
             _told(key, version_id),
             self.files.get(f"s3://{self.bucket}/{key}", version_id=version_id, max_object_bytes=self.max_bytes) as file,
         ):
-            known = _has(if_none_match, file.etag)
+            known = names(if_none_match, file.etag)
             text = None if known else _json(key, file.path, self.max_bytes)
             return JsonObject(text, file.etag, file.version_id, file.downloaded)
 
@@ -140,11 +141,6 @@ def _check_key(key: str) -> None:
         raise BadRequest(f"path cannot be UTF-8: {error}") from error
     if size > MAX_KEY_BYTES:
         raise BadRequest(f"path has {size} bytes in UTF-8: expected at most {MAX_KEY_BYTES}")
-
-
-def _has(if_none_match: str, etag: str) -> bool:
-    """Whether If-None-Match names this version (RFC 9110, 13.1.2: compared without regard to `W/`)."""
-    return if_none_match.strip() == "*" or etag.removeprefix("W/") in re.findall(r'(?:W/)?("[^"]*")', if_none_match)
 
 
 def _json(key: str, path: "Path", max_bytes: int) -> bytes:

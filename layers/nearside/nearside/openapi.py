@@ -72,6 +72,7 @@ ROUTES = (
         summary="Names at the top of the bucket; folders end with a slash.",
         query=Asked,
         answer=(Listing,),
+        unchanged=True,
         errors=_LISTING_ERRORS,
     ),
     Route(
@@ -80,6 +81,7 @@ ROUTES = (
         summary="Names in a folder, or the name of one object.",
         query=Asked,
         answer=(Listing,),
+        unchanged=True,
         errors=_LISTING_ERRORS,
     ),
     Route(

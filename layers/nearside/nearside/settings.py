@@ -28,6 +28,7 @@ _TABLE = r"[A-Za-z0-9_.-]{3,255}"
 _DOMAINS = r"[a-z0-9-]+(\.[a-z0-9-]+)*(,[a-z0-9-]+(\.[a-z0-9-]+)*)*"
 MIN_CURSOR_KEY_CHARACTERS = 16
 MIN_GATEWAY_SECRET_CHARACTERS = 32
+MAX_LISTING_MAX_AGE = 86_400
 _MAX_BODY_BYTES = 4_500_000
 
 
@@ -45,6 +46,7 @@ class Settings(msgspec.Struct, frozen=True):
     | `ACCESS_POLICY` | JSON list of rules, see `nearside.access.Rule` |
     | `SIGNING_ROLE_ARN` | the role whose sessions sign URLs; empty: the function's own credentials |
     | `CURSOR_KEY` | secret that seals listing cursors, at least 16 characters |
+    | `LISTING_MAX_AGE` | seconds that a client may keep a listing, 0 (default: it may not) to 86400 |
     | `S3CONTROL_ENDPOINT` | an emulation of S3 Control; empty for AWS |
     | `CLOUDWATCH_ENDPOINT` | an emulation of CloudWatch; empty for AWS |
     | `BATCH_ROLE_ARN` | the role of S3 Batch Replication jobs; empty: none is started |
@@ -69,6 +71,7 @@ class Settings(msgspec.Struct, frozen=True):
     policy: Policy
     signing_role_arn: str
     cursor_key: str
+    listing_max_age: int
     credentials: Credentials | None
     region: str
     s3control_endpoint: str
@@ -126,6 +129,7 @@ def load(
         policy=Policy(_json(env, "ACCESS_POLICY", list[Rule])),
         signing_role_arn=_matched(env, "SIGNING_ROLE_ARN", _ROLE, "the ARN of a role", ""),
         cursor_key=_secret(env, "CURSOR_KEY", MIN_CURSOR_KEY_CHARACTERS),
+        listing_max_age=_listing_max_age(env),
         credentials=_credentials(env),
         region=region or primary.region,
         s3control_endpoint=_matched(env, "S3CONTROL_ENDPOINT", _ENDPOINT, "http(s)://host[:port]", ""),
@@ -201,6 +205,14 @@ def _secret(env: Mapping[str, str], name: str, characters: int) -> str:
 def _domains(env: Mapping[str, str]) -> tuple[str, ...]:
     domains = _matched(env, "GATEWAY_DOMAINS", _DOMAINS, "domains in lower case, such as s3.example.org,s3.example.com")
     return tuple(domains.split(",")) if domains else ()
+
+
+def _listing_max_age(env: Mapping[str, str]) -> int:
+    name, what = "LISTING_MAX_AGE", f"whole seconds from 0 to {MAX_LISTING_MAX_AGE}"
+    seconds = int(_matched(env, name, r"[0-9]{1,5}", what, "0"))
+    if seconds > MAX_LISTING_MAX_AGE:
+        raise BadSettings(f"{name} is {str(seconds)!r}: expected {what}")
+    return seconds
 
 
 def _max_body_bytes(env: Mapping[str, str]) -> int:

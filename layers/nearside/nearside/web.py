@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from nearside.access import Caller
+from nearside.entity_tags import entity_tag, names
 from nearside.errors import AnswerTooLarge, BadRequest, NearsideError, TooLarge, Unauthenticated
 from nearside.settings import AuthMode
 
@@ -86,6 +87,22 @@ def decode[T](body: bytes, shape: type[T], *, at: str = "") -> T:
         raise BadRequest(_explained(str(error), body, at, shape)) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest(f"{at or 'the body'} is not JSON: {error}") from error
+
+
+def keepable(request: Request, answer: Any, max_age: int) -> Page:
+    """The answer as JSON with its ETag, for the client to keep `max_age` seconds (0: not at all); 304 without a body
+    when If-None-Match says that the client has it.
+
+    It is the caller's alone, whose token decided that there is one: `private`, and Vary says so to a browser that
+    two people use. Origin is there for API Gateway, which names the asking page in the answer.
+    """
+    body = msgspec.json.encode(answer)
+    headers = {"etag": entity_tag(body)}
+    if max_age:
+        headers |= {"cache-control": f"private, max-age={max_age}", "vary": "Authorization, Origin"}
+    if names(request.headers.get("if-none-match", ""), headers["etag"]):
+        return Page(b"", "application/json", headers, 304)
+    return Page(body, "application/json", headers)
 
 
 _AT = r"(?s:(?P<what>.*?)(?: - at `\$(?P<path>[^`]*)`)?)"

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from botocore.exceptions import BotoCoreError, ClientError
 
 from nearside import errors
-from nearside.adapters.copies import Clients, versioned
+from nearside.adapters.copies import Clients, content_md5, versioned
 from nearside.adapters.s3 import error_of
 from nearside.adapters.uploads import Uploads, divided
 from nearside.copies import Close, Copied, Entry, Unfinished
@@ -95,15 +95,17 @@ class Carrier:
         named = versioned(source, key, version.version)
         if version.size <= STREAM_PART_BYTES:
             body: Any = self._clients.ask(source, lambda there: there.get_object(**named))
-            fields = _fields(body, version) | _condition(over)
-            answer = s3.put_object(Bucket=destination.bucket, Key=key, Body=body["Body"].read(), **fields)
+            fields = _fields(body, version) | _condition(over) | {"Bucket": destination.bucket, "Key": key}
+            data = body["Body"].read()
+            answer = s3.put_object(Body=data, ContentMD5=content_md5(data), **fields)
             return Copied(answer.get("VersionId", "null"), _STREAMED)
         division = divided(_STREAMED, version.size, STREAM_PART_BYTES, 1)
 
         def part(upload: Mapping[str, Any], number: int) -> str:
             span = division.span(number)
             answer: Any = self._clients.ask(source, lambda there: there.get_object(**named, Range=span))
-            return str(s3.upload_part(**upload, PartNumber=number, Body=answer["Body"].read())["ETag"])
+            data = answer["Body"].read()
+            return str(s3.upload_part(**upload, PartNumber=number, Body=data, ContentMD5=content_md5(data))["ETag"])
 
         def kept() -> dict[str, Any]:
             return self._kept(source, key, version)

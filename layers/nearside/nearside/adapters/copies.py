@@ -1,5 +1,6 @@
 """A close look at single versions, copying them between places, and reading them back, by boto3."""
 
+import base64
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -153,3 +154,9 @@ def _entry(each: Any) -> Entry:
         etag=each.get("ETag", "").strip('"'),
         size=each.get("Size", 0),
     )
+
+
+def content_md5(body: bytes) -> str:
+    """The body's Content-MD5, without which S3 takes nothing into a bucket with object lock
+    (https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock-managing.html)."""
+    return base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
