@@ -1,6 +1,6 @@
 # Bare `make` lists the verbs. Each verb first makes .venv from the pins (bootstrap.py), which is quick when nothing changed.
 .DEFAULT_GOAL := help
-.PHONY: help setup clients peers run test check build sam browser rehearse bench plan deploy adopt status destroy pins
+.PHONY: help setup clients peers run test check build sam browser rehearse bench types plan deploy adopt status destroy pins
 
 PORT ?= 3000
 # Which environment of samconfig.toml `make build` builds: default (arm64, for AWS), local (for `sam local`), or edge (us-east-1's).
@@ -75,9 +75,10 @@ sam: setup ## every function with every event in real containers against the loc
 	$(MAKE) build ENV=edge
 	$(BIN)/pytest tests/sam
 
-browser: setup ## the pages in a real browser (needs chromium)
+browser: setup ## the pages in a real browser (needs chromium and npm)
+	@command -v npm >/dev/null || { echo "make browser: no npm here; the tests fetch the frontends' libraries with it (apt-get install npm)"; exit 1; }
 	@test -x "$(CHROMIUM)" || { echo "make browser: no chromium at $(CHROMIUM); install it (apt-get install chromium) or give CHROMIUM=<path>"; exit 1; }
-	$(BIN)/pytest tests/browser
+	$(BIN)/pytest -n 2 tests/browser
 
 rehearse: setup ## every template in an emulator, and the deploy command run against it: killed, resumed, taken down
 	$(BIN)/python -m local.rehearsal
@@ -87,6 +88,9 @@ bench: peers ## the measured promises, each against a peer in the same run
 	$(MAKE) build ENV=local
 	$(MAKE) build ENV=edge
 	@set -e; for bench in bench/*.py; do echo "== $$bench"; $(BIN)/python $$bench; done
+
+types: setup ## web/api.d.ts, the API's types for frontends, from the types that the code decodes and encodes
+	@$(BIN)/python -m local.api_types
 
 plan: setup ## what `make deploy` would do with nearside.toml (docs/deploy.md)
 	@$(BIN)/python -m deploy plan

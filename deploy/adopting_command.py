@@ -82,6 +82,7 @@ def _say(lines: Iterable[str]) -> None:
 def wanted_buckets(options: argparse.Namespace, settings: Settings, output: Output) -> list[Wanted]:
     """What each chosen bucket of the settings with `adopt` is to have; all the others are only replicated to."""
     rules, buckets = settings.replication, settings.buckets
+    page = _page(settings, output)
     every = Wanted(
         "",
         "",
@@ -95,7 +96,8 @@ def wanted_buckets(options: argparse.Namespace, settings: Settings, output: Outp
         ),
         tls_only=options.tls_only,
         readers=None if options.undo else _readers(settings, output),
-        cors_origins=tuple(buckets.cors_origins),
+        cors_origins=(*buckets.cors_origins, *[page] * (bool(page) and page not in buckets.cors_origins)),
+        awaits_page=settings.page.enabled and not page,
         lifecycle=options.lifecycle,
         old_versions_days=buckets.old_versions_days,
     )
@@ -120,6 +122,13 @@ def wanted_buckets(options: argparse.Namespace, settings: Settings, output: Outp
         for each in settings.regions
         if each.adopt and (not options.bucket or each.bucket in options.bucket)
     ]
+
+
+def _page(settings: Settings, output: Output) -> str:
+    """The page's origin; empty without one, and until it is there."""
+    if not settings.page.enabled:
+        return ""
+    return f"https://{settings.page.domain}" if settings.page.domain else output(settings.primary.region, "PageOrigin")
 
 
 def _readers(settings: Settings, output: Output) -> Readers | None:

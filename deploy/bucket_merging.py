@@ -18,7 +18,7 @@ from deploy.replication_merging import Destination, Refused, RuleChoices, replic
 EVENTS = ("s3:ObjectCreated:*", "s3:ObjectRemoved:*", "s3:LifecycleExpiration:*", "s3:Replication:*")
 _INCOMPLETE_DAYS = 7
 _CANARIES = ".nearside/canary/"
-_EXPOSED = ["ETag", "x-amz-version-id", "x-amz-replication-status", "x-amz-delete-marker"]
+_EXPOSED = ["ETag", "Location", "x-amz-version-id", "x-amz-replication-status", "x-amz-delete-marker"]
 # https://docs.aws.amazon.com/general/latest/gr/s3.html
 _MOST = {"cors": 100, "lifecycle": 1000, "notifications": 100, "replication": 1000}
 _POLICY_BYTES = 20 * 1024
@@ -38,6 +38,7 @@ class Wanted:
     tls_only: bool | None = None
     readers: Readers | None = None
     cors_origins: tuple[str, ...] = ()
+    awaits_page: bool = False
     lifecycle: bool | None = None
     old_versions_days: int = 0
 
@@ -46,6 +47,7 @@ class Wanted:
         lacks = {
             "replication": bool(self.destinations) and not self.role,
             "notifications": not self.queue,
+            "the page's CORS": self.awaits_page,
             "the edge's policy": self.readers is not None and not self.readers.distribution,
         }
         return [name for name, lacking in lacks.items() if lacking]
@@ -79,7 +81,7 @@ def _cors(found: Part, wanted: Wanted, facts: Facts) -> Part:
     rule = {
         "ID": "nearside-cors",
         "AllowedOrigins": list(wanted.cors_origins),
-        "AllowedMethods": ["GET", "HEAD", "PUT", "DELETE"],
+        "AllowedMethods": ["GET", "HEAD", "PUT", "POST", "DELETE"],
         "AllowedHeaders": ["*"],
         "ExposeHeaders": _EXPOSED,
         "MaxAgeSeconds": 3000,

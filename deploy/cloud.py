@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import uuid
 from collections.abc import Mapping, Sequence
 from functools import cache
 from http.client import HTTPException, HTTPSConnection
@@ -13,6 +14,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from deploy import DeployFailed
 from deploy.destroying import MAX_COUNTED
 from deploy.parameters import StackId
 from deploy.planning import Stack
@@ -130,6 +132,37 @@ class Aws:
         except ClientError as error:
             return "" if error.response["Error"]["Code"] == "NoSuchBucket" else str(error)
         return ""
+
+    def page_files(self, bucket: str, region: str) -> Mapping[str, str]:
+        """Every object of the page's bucket, and its ETag; none when there is no such bucket."""
+        found: dict[str, str] = {}
+        try:
+            for page in self._client("s3", region).get_paginator("list_objects_v2").paginate(Bucket=bucket):
+                found |= {each["Key"]: each["ETag"].strip('"') for each in page.get("Contents", ())}
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "NoSuchBucket":
+                raise
+        return found
+
+    def put_page_file(self, bucket: str, region: str, key: str, body: bytes, content_type: str) -> None:
+        """Whole, or not at all."""
+        self._client("s3", region).put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type)
+
+    def delete_page_files(self, bucket: str, region: str, keys: Sequence[str]) -> None:
+        """Raises DeployFailed when one stays."""
+        for some in itertools.batched(keys, 1000, strict=False):
+            objects = [{"Key": each} for each in some]
+            answer = self._client("s3", region).delete_objects(
+                Bucket=bucket, Delete={"Objects": objects, "Quiet": True}
+            )
+            if errors := answer.get("Errors"):
+                raise DeployFailed(f"{bucket}: {errors[0].get('Key')} stays: {errors[0].get('Message')}")
+
+    def look_again(self, distribution: str, path: str) -> None:
+        """Begins: within minutes CloudFront has nothing older of the path."""
+        asked = {"Paths": {"Quantity": 1, "Items": [path]}, "CallerReference": uuid.uuid4().hex}
+        client = self._client("cloudfront", "us-east-1")
+        client.create_invalidation(DistributionId=distribution, InvalidationBatch=asked)
 
     def table(self, name: str, region: str) -> bool:
         """Whether there is such a table, or a replica of it."""

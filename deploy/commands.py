@@ -13,10 +13,10 @@ from types import FrameType
 import msgspec
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
-from deploy import DeployFailed, adopting_command
+from deploy import DeployFailed, adopting_command, page_files
 from deploy.cloud import Aws, verdict
 from deploy.destroying import Destruction
-from deploy.parameters import EDGE_REGION, StackId, application_stack, bucket_stack, edge_stack
+from deploy.parameters import EDGE_REGION, StackId, application_stack, bucket_stack, edge_stack, page_stack
 from deploy.running import Run
 from deploy.sam import Sam
 from deploy.settings import Settings, load
@@ -116,7 +116,8 @@ def _parser() -> argparse.ArgumentParser:
 def _run(settings: Settings, aws: Aws) -> Run:
     _name_account(settings, aws)
     settings = _probed(settings, aws)
-    return Run(settings, aws, Sam(ROOT, settings.profile), cache(partial(read, ROOT)), _say, time.sleep)
+    templates, sam = cache(partial(read, ROOT)), Sam(ROOT, settings.profile)
+    return Run(settings, aws, sam, templates, _say, time.sleep, page_files.read(ROOT))
 
 
 def _probed(settings: Settings, aws: Aws) -> Settings:
@@ -140,6 +141,8 @@ def _outputs(settings: Settings, aws: Aws) -> Callable[[str, str], str]:
         names: list[StackId] = [application_stack(settings, region), bucket_stack(settings, region)]
         if region == EDGE_REGION:
             names.append(edge_stack(settings))
+        if region == settings.primary.region:
+            names.append(page_stack(settings))
         found = [there.outputs[key] for name in names if (there := stack(name)) and key in there.outputs]
         return found[0] if found else ""
 

@@ -18,7 +18,7 @@ POLLS = 5 * 3 * 60 * 24 * 30  # Lambda's five pollers of one queue, which wait 2
 LOG_KB_A_REQUEST = 1.0
 CATALOG_KB_A_REPLICA = 1.0
 EVENT_WRITES = 1.2  # of the table and, while a replica is pending, of its index
-ALARM_METRICS_PRIMARY, ALARM_METRICS_OTHER = 41, 36  # of stacks/watch.yaml without a gateway
+ALARM_METRICS_PRIMARY, ALARM_METRICS_OTHER = 44, 39  # of stacks/watch.yaml without a gateway
 METRICS_A_PLACE, METRICS_A_WAY = 6, 2  # what adapters/emf.py writes
 TRACED = 0.05  # X-Ray's default sampling
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from deploy import DeployFailed
-from deploy.parameters import StackId, application_stack, bucket_stack, watch_stack
+from deploy.page_files import empty
+from deploy.parameters import StackId, application_stack, bucket_stack, page_stack, watch_stack
 from deploy.planning import STILLBORN, Stack
 from deploy.preconditions import delete_secret, delete_table, former_regions
 from deploy.running import Run, named
@@ -113,6 +114,8 @@ class Destruction:
                 if why := run.cloud.delete_bucket(bucket, stack[1]):
                     return f"{named(stack)} is kept: its bucket {bucket} cannot be deleted: {why}{_HINT}"
                 run.say(f"{bucket}: gone")
+        if stack == page_stack(run.settings) and (files := there.outputs.get("PageBucket")):
+            run.say(f"{files}: {empty(run.cloud, files, stack[1])} files of the page taken away")
         run.say(f"{named(stack)}: deleting")
         run.cloud.delete(stack)
         there = run.settled(stack)

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from deploy.edge_settings import as_parameter
 from deploy.edge_settings import parameters as edge_parameters
@@ -54,6 +55,11 @@ def edge_stack(settings: Settings) -> StackId:
     return f"{settings.name}-edge", EDGE_REGION
 
 
+def page_stack(settings: Settings) -> StackId:
+    """The page's bucket and its distribution."""
+    return f"{settings.name}-page", settings.primary.region
+
+
 def access_point_name(settings: Settings) -> str:
     """Another one for other buckets: every property replaces an access point, and a name cannot be had twice."""
     digest = hashlib.sha256(",".join(_sorted_buckets(settings)).encode()).hexdigest()
@@ -94,6 +100,20 @@ def of_bucket(settings: Settings, region: Region, _: Outputs) -> Parameters:
     }
 
 
+def page_origin(settings: Settings, outputs: Outputs) -> str | Later:
+    """Where the page is; empty without one."""
+    if not settings.page.enabled:
+        return ""
+    if settings.page.domain:
+        return f"https://{settings.page.domain}"
+    return put_out(outputs, page_stack(settings), "PageOrigin")
+
+
+def _with_page(origins: list[str], page: str | Later) -> str | Later:
+    """The origins and the page's, each once."""
+    return page if isinstance(page, Later) else as_parameter(list(dict.fromkeys([*origins, *[page] * bool(page)])))
+
+
 def of_rules(settings: Settings, region: Region, outputs: Outputs) -> Parameters:
     """The bucket with its rules, its events and its readers; of an adopted one the role of its rules."""
     rules, edge = settings.replication, settings.edge
@@ -101,6 +121,7 @@ def of_rules(settings: Settings, region: Region, outputs: Outputs) -> Parameters
     keys = [settings.buckets.kms_key[each.region] for each in others if settings.buckets.kms_key]
     return {
         **of_bucket(settings, region, outputs),
+        "CorsOrigins": _with_page(settings.buckets.cors_origins, page_origin(settings, outputs)),
         "Destinations": as_parameter([each.bucket for each in others]),
         "DestinationKmsKeyArns": as_parameter(keys),
         "Rtc": as_parameter(rules.rtc),
@@ -130,7 +151,7 @@ def of_application(settings: Settings, region: Region, outputs: Outputs) -> Para
         "JwtIssuer": api.issuer,
         "JwtAudience": as_parameter(api.audience),
         "AccessPolicy": api.policy,
-        "AllowedOrigins": as_parameter(api.origins),
+        "AllowedOrigins": as_parameter(_origins_of_api(settings)),
         "ListingMaxAge": as_parameter(api.listing_max_age),
         "ThrottleRate": as_parameter(api.throttle_rate),
         "ThrottleBurst": as_parameter(api.throttle_burst),
@@ -151,6 +172,14 @@ def of_application(settings: Settings, region: Region, outputs: Outputs) -> Para
     }
 
 
+def _origins_of_api(settings: Settings) -> list[str]:
+    """With the page's, where they are named: then it has a name of its own, which is known beforehand."""
+    origins, page = settings.api.origins, settings.page
+    if not page.enabled or "*" in origins:
+        return origins
+    return list(dict.fromkeys([*origins, f"https://{page.domain}"]))
+
+
 def _gateway(settings: Settings) -> Parameters:
     if not (gateway := settings.gateway):
         return {}
@@ -165,11 +194,11 @@ def _gateway(settings: Settings) -> Parameters:
 
 def of_watch(settings: Settings, region: Region, _: Outputs) -> Parameters:
     """It imports the names of Functions and Queues, which the application of the region must have."""
-    functions = ["Presign", "Explorer", "ReplicaEvents", "Replication"]
+    functions = ["Presign", "Explorer", "ReplicaEvents", "Replication", "Uploads"]
     is_primary = region == settings.primary
     functions += ["Monitor"] * is_primary
     if settings.gateway:
-        functions += ["Gateway", "Replicator", "Uploads", *["Reconcile"] * is_primary]
+        functions += ["Gateway", "Replicator", *["Reconcile"] * is_primary]
     alarms = settings.alarms
     return {
         "Application": settings.name,
@@ -199,6 +228,31 @@ def of_edge(settings: Settings, outputs: Outputs) -> Parameters:
         "ReserveConcurrency": as_parameter(settings.functions.reserve_concurrency),
         "LogRetentionDays": as_parameter(settings.functions.log_retention_days),
         **edge_parameters(settings.edge),
+    }
+
+
+def api_address(settings: Settings, outputs: Outputs) -> str | Later:
+    """Where the API is, by its own name where it has one."""
+    if settings.api.domain:
+        return f"https://{settings.api.domain}"
+    return put_out(outputs, application_stack(settings, settings.primary.region), "ApiUrl")
+
+
+def of_page(settings: Settings, outputs: Outputs) -> Parameters:
+    """What the page may speak to, and its name."""
+    page, issuer = settings.page, urlsplit(settings.api.issuer)
+    return {
+        "ApiOrigin": api_address(settings, outputs),
+        "MrapAlias": _alias(settings, outputs),
+        "ObjectOrigins": as_parameter(
+            [f"https://{each.bucket}.s3.{each.region}.amazonaws.com" for each in settings.regions]
+        ),
+        "MoreOrigins": as_parameter(list(dict.fromkeys([f"https://{issuer.netloc}", *page.origins]))),
+        "DomainName": page.domain,
+        "CertificateArn": page.certificate,
+        "HostedZoneId": page.zone,
+        "PriceClass": page.price_class,
+        "WebAclArn": page.web_acl,
     }
 
 

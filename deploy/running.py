@@ -1,11 +1,12 @@
 """Deploying, over two Protocols. What is there is asked anew: a killed run is just run again."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from deploy import DeployFailed
-from deploy.parameters import Later, StackId
+from deploy.page_files import Keeps, PageFiles
+from deploy.parameters import Later, Outputs, StackId
 from deploy.planning import (
     HALTED,
     STILLBORN,
@@ -33,7 +34,7 @@ SAMS_STACK = "aws-sam-cli-managed-default"
 MAX_POLLS = int(26 * 3600 / POLL_SECONDS)
 
 
-class Cloud(Describes, Looks, Protocol):
+class Cloud(Describes, Looks, Keeps, Protocol):
     """What of AWS a run needs besides `sam deploy`. What changes a stack only begins it."""
 
     def failures(self, stack: StackId) -> Sequence[str]: ...
@@ -56,12 +57,14 @@ class Plan:
 
     changes: Sequence[Change] = ()
     notices: Sequence[str] = ()
+    files: Sequence[str] = ()
 
     @property
     def lines(self) -> list[str]:
         """The plan in words, without the steps that are only for what goes, where nothing does."""
         told = [each for each in self.changes if each.action != "nothing" or not each.step.shrinks]
-        return [*(line for each in told for line in each.lines), *(f"NOTE     {each}" for each in self.notices)]
+        changes = [line for each in told for line in each.lines]
+        return [*changes, *self.files, *(f"NOTE     {each}" for each in self.notices)]
 
 
 @dataclass(frozen=True)
@@ -74,13 +77,15 @@ class Run:
     template: Templates
     say: Callable[[str], None]
     pause: Callable[[float], None]
+    web: Mapping[str, bytes] = field(default_factory=dict)
 
     def plan(self) -> Plan:
         """What `deploy` would do, as things are now. Raises DeployFailed when it must not begin."""
         whole = steps(self.settings)
         there = looked_at(self.cloud, whole)
         notices = self._preconditions.notices(there)
-        return Plan(planned(there, whole, self.template), notices)
+        files = [page.planned(_outputs(there)) for page in self._page]
+        return Plan(planned(there, whole, self.template), notices, files)
 
     def deploy(self) -> None:
         """Every step in order; what is as it should be is left alone."""
@@ -91,8 +96,14 @@ class Run:
             if step.key in rules[:1]:
                 self._preconditions.check_versioned()
             self._deploy(step, whole, f"[{index}/{len(whole)}] {step.key}")
+        for page in self._page:
+            page.put(_outputs(looked_at(self.cloud, whole)), self.say)
         for each in notices:
             self.say(f"NOTE     {each}")
+
+    @property
+    def _page(self) -> list[PageFiles]:
+        return [PageFiles(self.settings, self.cloud, self.web)] if self.settings.page.enabled else []
 
     @property
     def _preconditions(self) -> Preconditions:
@@ -101,12 +112,7 @@ class Run:
     def _deploy(self, step: Step, whole: Sequence[Step], label: str) -> None:
         there = self._mended(step.stack, label)
         template = self.template(step.template)
-        outputs = {
-            stack: other.outputs
-            for stack, other in looked_at(self.cloud, whole).items()
-            if other and other.status not in STILLBORN
-        }
-        one = change(step, there, template, outputs)
+        one = change(step, there, template, _outputs(looked_at(self.cloud, whole)))
         if one.action == "nothing":
             self.say(f"{label}: nothing to do")
             return
@@ -170,6 +176,10 @@ class Run:
                 self.say(f"  {named(stack)} is {told}: waiting")
             self.pause(POLL_SECONDS)
         raise DeployFailed(f"{named(stack)} is {told} for more than a day")
+
+
+def _outputs(there: Mapping[StackId, Stack | None]) -> Outputs:
+    return {stack: other.outputs for stack, other in there.items() if other and other.status not in STILLBORN}
 
 
 def named(stack: StackId) -> str:

@@ -18,10 +18,14 @@ _CERTIFICATE = re.compile(r"arn:aws[a-z-]*:acm:([a-z0-9-]+):\d{12}:certificate/[
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 _DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 _URL = re.compile(r"https://[^\s?#]+")
+_ORIGIN = re.compile(r"https://[a-z0-9-]+(\.[a-z0-9-]+)+(:\d{1,5})?(?=/|$)")
+_WEB_ACL = re.compile(r"arn:aws:wafv2:us-east-1:\d{12}:global/webacl/.+")
 MAX_REGIONS = 8
 # Of the 4 KB of a function's variables and the 10,240 bytes of a role's policies (tests/contract/test_refusals.py).
 MAX_VARIABLES_BYTES = 2_400
 MAX_POLICY_BYTES = 7_000
+# Of the 1,783 characters of a Content-Security-Policy, what eight buckets' addresses leave (tests/deploy/test_page.py).
+MAX_ORIGINS_BYTES = 300
 # What the templates' parameters take (a test compares them): field, least, most.
 BOUNDS = (
     ("replication.lag_target_seconds", 1, 999_999),
@@ -54,6 +58,7 @@ def check(settings: Settings) -> None:
     _check_buckets(settings)
     _check_api(settings)
     _check_rest(settings)
+    _check_page(settings)
     _check_lists(settings)
     _check_sizes(settings)
 
@@ -110,6 +115,7 @@ def _check_api(settings: Settings) -> None:
     if api.auth == "jwt":
         _want("api.issuer", api.issuer, _URL.fullmatch(api.issuer), "the tokens' issuer, https://…, for auth = jwt")
         _want("api.audience", api.audience, api.audience, "at least one audience for auth = jwt")
+    _want("api.origins", api.origins, api.origins, "at least one origin; your own site's when no other page may call")
     try:
         msgspec.json.decode(api.policy, type=list[Rule])
     except msgspec.DecodeError as error:
@@ -145,6 +151,34 @@ def _check_rest(settings: Settings) -> None:
         not edge.enabled or edge.txt_name,
         "the DNS name whose TXT record names the origin",
     )
+
+
+def _check_page(settings: Settings) -> None:
+    page, api = settings.page, settings.api
+    if page.enabled:
+        _want(
+            "api.auth", api.auth, api.auth == "jwt", "jwt with page.enabled: who comes signs in, and signs no requests"
+        )
+        _want("api.issuer", api.issuer, _ORIGIN.match(api.issuer + "/"), "an address of letters, digits and hyphens")
+        _want("page.client_id", page.client_id, page.client_id, "the page's name at the issuer: a public client")
+        _want("api.origins", api.origins, "*" in api.origins or page.domain,
+              '["*"] with page.enabled and no page.domain: its address is known only when it is there')  # fmt: skip
+    for each in page.origins:
+        _want("page.origins", each, _ORIGIN.fullmatch(each), "an origin such as https://login.example.com")
+    size = len(" ".join(page.origins))
+    _want("page.origins", f"{size} bytes", size <= MAX_ORIGINS_BYTES, f"{MAX_ORIGINS_BYTES} bytes at most")
+    _want(
+        "page.domain", page.domain, not page.domain or _DOMAIN.fullmatch(page.domain), "a domain such as a.example.com"
+    )
+    _want(
+        "page.certificate", page.certificate, bool(page.domain) == bool(page.certificate), "given together with domain"
+    )
+    match = _CERTIFICATE.fullmatch(page.certificate)
+    _want("page.certificate", page.certificate, not page.certificate or (match and match[1] == "us-east-1"),
+          "the ARN of an ACM certificate of us-east-1, for CloudFront")  # fmt: skip
+    _want("page.zone", page.zone, bool(page.domain) or not page.zone, "empty without domain")
+    _want("page.web_acl", page.web_acl, not page.web_acl or _WEB_ACL.fullmatch(page.web_acl),
+          "the ARN of a web ACL of scope CLOUDFRONT")  # fmt: skip
 
 
 def _check_lists(settings: Settings) -> None:

@@ -97,6 +97,23 @@ class Gateway(_Table, frozen=True):
     replicator_concurrency: int = 20
 
 
+class Page(_Table, frozen=True):
+    """The page in front of the API (docs/page.md). `certificate` is in us-east-1, for `domain`; `origins` are what it
+    may speak to beside the API, the issuer and the buckets."""
+
+    enabled: bool = False
+    title: str = "Nearside"
+    client_id: str = ""
+    scope: str = "openid"
+    token: Literal["access_token", "id_token"] = "access_token"
+    origins: list[str] = []
+    domain: str = ""
+    certificate: str = ""
+    zone: str = ""
+    price_class: Literal["PriceClass_100", "PriceClass_200", "PriceClass_All"] = "PriceClass_All"
+    web_acl: str = ""
+
+
 class Settings(_Table, frozen=True):
     """The whole file. The first region is the primary."""
 
@@ -108,6 +125,7 @@ class Settings(_Table, frozen=True):
     api: Api = Api()
     mrap: MrapSettings = MrapSettings()
     edge: Edge = Edge()
+    page: Page = Page()
     alarms: Alarms = Alarms()
     functions: Functions = Functions()
     security: Security = Security()

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
-from deploy.parameters import StackId, access_point_name, global_stack
+from deploy.parameters import StackId, access_point_name, global_stack, page_stack
 from deploy.planning import WHOLE, Describes
 from deploy.settings import Settings
 from deploy.steps import steps
@@ -34,6 +34,8 @@ def status(
             yield f"  drift: {_drift(cloud, name, pause)}"
         if there and name == (settings.name, settings.primary.region):
             url = there.outputs.get("ApiUrl", "")
+        if there and name == page_stack(settings) and (origin := there.outputs.get("PageOrigin")):
+            yield f"  the page: {origin}/app/"
         if there and name == global_stack(settings):
             point = there.parameters.get("Name", point)
     if settings.mrap.enabled:

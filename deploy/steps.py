@@ -24,8 +24,10 @@ from deploy.parameters import (
     of_application,
     of_bucket,
     of_edge,
+    of_page,
     of_rules,
     of_watch,
+    page_stack,
     watch_stack,
 )
 from deploy.settings import Region, Settings
@@ -72,6 +74,9 @@ def steps(settings: Settings) -> list[Step]:
     if settings.edge.enabled:
         found += [_edge(settings), _policy(settings)]
         before_rules = (*before_rules, "edge")
+    if settings.page.enabled:
+        found.append(_page(settings, (*base, f"application {primary.region}")))
+        before_rules = (*before_rules, "page")
     # Of an adopted bucket only the role of its rules, without destinations not even that. They wait for nothing.
     adopted = [each for each in settings.regions if each.adopt and others]
     found += [_rules(settings, each, before_rules) for each in (*adopted, *made)]
@@ -149,6 +154,17 @@ def _application(settings: Settings, region: Region, needs: tuple[str, ...]) -> 
         template="template.yaml",
         environment="default" if region == settings.primary else "replica",
         parameters=partial(of_application, settings, region),
+        needs=needs,
+    )
+
+
+def _page(settings: Settings, needs: tuple[str, ...]) -> Step:
+    return Step(
+        key="page",
+        stack=page_stack(settings),
+        template="stacks/page.yaml",
+        environment="page",
+        parameters=partial(of_page, settings),
         needs=needs,
     )
 

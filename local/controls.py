@@ -24,6 +24,12 @@ MAX_SETTLE_SECONDS = 600.0
 
 _log = logging.getLogger(__name__)
 
+_PREFLIGHT = (
+    ("Access-Control-Allow-Methods", "GET, POST"),
+    ("Access-Control-Allow-Headers", "Content-Type"),
+    ("Access-Control-Max-Age", "600"),
+)
+
 
 class Controllable(Protocol):
     """What the controls need of a world."""
@@ -61,8 +67,10 @@ class BadControl(ValueError):
 class Controls:
     """The app of the controls' endpoint."""
 
-    def __init__(self, world: Controllable) -> None:
+    def __init__(self, world: Controllable, page_origins: Callable[[], Sequence[str]] = tuple) -> None:
+        """`page_origins` gives the origins of the world's explorer page, which may use the controls too."""
         self._world = world
+        self._page_origins = page_origins
         self._regional: Mapping[str, Callable[[str, Request], None]] = {
             "region": self._switch,
             "slow": self._slow,
@@ -89,9 +97,16 @@ class Controls:
         }
 
     def __call__(self, request: Request) -> Response:
-        refusal = _refusal(request)
+        refusal = _refused_host(request)
+        if not refusal and (origin := request.header("Origin")) in self._page_origins():
+            answer = Response(204, _PREFLIGHT) if request.method == "OPTIONS" else self._answer(request)
+            return answer.adding((("Access-Control-Allow-Origin", origin), ("Vary", "Origin")))
+        refusal = refusal or _refused_page(request)
         if refusal:
             return _json(403, {"error": "Forbidden", "message": refusal})
+        return self._answer(request)
+
+    def _answer(self, request: Request) -> Response:
         try:
             if request.method in ("GET", "HEAD"):
                 return self._show(request)
@@ -195,14 +210,19 @@ class Controls:
             raise BadControl(str(error)) from None
 
 
-def _refusal(request: Request) -> str:
-    """Why the request may not have been meant: a page elsewhere can send a browser here, even by a name of its own."""
+def _refused_host(request: Request) -> str:
+    """Why the request may not have been meant: a page elsewhere can send a browser here by a name of its own."""
     host = urlsplit(f"//{request.header('Host')}").hostname or ""
     if not (host == "localhost" or host.replace(".", "").isdigit() or ":" in host):
         return f"Host is {host!r}: the controls are reached by localhost or an address"
+    return ""
+
+
+def _refused_page(request: Request) -> str:
+    """Why the request may not have been meant: it comes from a page elsewhere."""
     origin = request.header("Origin")
     if origin and urlsplit(origin).netloc != request.header("Host"):
-        return f"Origin is {origin!r}: only the controls' own page may use them"
+        return f"Origin is {origin!r}: only the controls' own page and the explorer page may use them"
     if request.header("Sec-Fetch-Site") in ("cross-site", "same-site"):
         return "the request comes from a page elsewhere"
     return ""

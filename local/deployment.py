@@ -22,9 +22,12 @@ MRAP_ARN = f"arn:aws:s3::{object_store.ACCOUNT}:accesspoint/{MRAP_ALIAS}"
 # Exactly what a page needs that uploads with a presigned URL and looks at what came of it.
 _CORS = CorsRule(
     allowed_origins=["*"],
-    allowed_methods=["GET", "HEAD", "PUT", "DELETE"],
+    allowed_methods=["GET", "HEAD", "PUT", "POST", "DELETE"],
     allowed_headers=["*"],
-    expose_headers=["ETag", "x-amz-version-id", "x-amz-replication-status", "x-amz-delete-marker", "X-World-Region"],
+    expose_headers=[
+        *("ETag", "Location", "x-amz-version-id", "x-amz-replication-status", "x-amz-delete-marker"),
+        "X-World-Region",
+    ],
     max_age_seconds=3000,
 )
 

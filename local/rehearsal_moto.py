@@ -1,7 +1,8 @@
-"""One resource at a time in moto: the types that its CloudFormation knows, and four that it has other ways for."""
+"""One resource at a time in moto: the types that its CloudFormation knows, and five that it has other ways for."""
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from moto.backends import get_backend
@@ -12,6 +13,23 @@ BUCKET = "AWS::S3::Bucket"
 SECRET = "AWS::SecretsManager::Secret"
 TABLE = "AWS::DynamoDB::GlobalTable"
 ACCESS_POINT = "AWS::S3::MultiRegionAccessPoint"
+DISTRIBUTION = "AWS::CloudFront::Distribution"
+
+
+@dataclass
+class _Deployed:
+    """What moto asks of a distribution that is told to look again."""
+
+    distribution_id: str
+    etag: str = "rehearsed"
+
+    @property
+    def location(self) -> str:
+        """Where it is."""
+        return f"https://cloudfront.amazonaws.com/2020-05-31/distribution/{self.distribution_id}"
+
+    def advance(self) -> None:
+        """It is deployed already."""
 
 
 class Unable(Exception):
@@ -133,6 +151,23 @@ def drop_secret(name: str, region: str) -> None:
     get_backend("secretsmanager")[ACCOUNT][region].delete_secret(
         name, recovery_window_in_days=None, force_delete_without_recovery=True
     )
+
+
+def make_distribution(distribution: str) -> None:
+    """As far as there is one that can be told to look again."""
+    there: dict[str, Any] = get_backend("cloudfront")[ACCOUNT]["aws"].distributions
+    there[distribution] = _Deployed(distribution)
+
+
+def looked_again(distribution: str) -> list[str]:
+    """The paths that it was told of."""
+    told = get_backend("cloudfront")[ACCOUNT]["aws"].invalidations.get(distribution, [])
+    return [path for each in told for path in each.paths]
+
+
+def drop_distribution(distribution: str) -> None:
+    """Deletes it."""
+    get_backend("cloudfront")[ACCOUNT]["aws"].distributions.pop(distribution, None)
 
 
 def inventory() -> dict[str, dict[str, str]]:

@@ -90,6 +90,8 @@ class Resources:
         match resource.kind:
             case moto.ACCESS_POINT:
                 moto.drop_access_point(resource.properties["Name"])
+            case moto.DISTRIBUTION:
+                moto.drop_distribution(resource.values[""])
             case moto.SECRET:
                 moto.drop_secret(resource.values[""], region)
             case moto.TABLE:
@@ -128,6 +130,9 @@ def _made(
         for each in sorted(replicas(properties)):
             moto.make(owner, name, "AWS::DynamoDB::Table", _regional(properties), (), each)
         return {"": properties["TableName"]}
+    if kind == moto.DISTRIBUTION:
+        moto.make_distribution(values[""])
+        return {}
     if kind == moto.SECRET:
         return {"": moto.make_secret(properties.get("Name", owner), region)}
     if not moto.knows(kind):

@@ -60,7 +60,7 @@ def run(port: int, host: str, lag_seconds: float, *, quiet: bool, docker: bool, 
 
 def banner(world: World) -> str:
     """What to do first."""
-    rows = [("API", world.api_url)]
+    rows = [("API", world.api_url), ("page", f"{world.api_url}/app/")]
     rows += [(f"S3 {region}", f"{url}/{world.buckets[region]}") for region, url in world.place_urls.items()]
     rows += [
         ("access point", world.mrap_url),

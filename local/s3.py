@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from moto.s3.models import FakeKey
 
-from local import cors, object_store
+from local import cors, forms, multipart, object_store
 from local.copying import copy, with_checksum
 from local.events import Events, Happened
 from local.faults import Faults
@@ -68,6 +68,7 @@ class RegionalS3:
         endpoint_of: Callable[[str], str],
     ) -> None:
         self.region = region
+        self._identities = identities
         self._verifier = Verifier(identities, region)
         self._faults = faults
         self._replication = replication
@@ -95,10 +96,15 @@ class RegionalS3:
         if request.method == "OPTIONS":
             return cors.preflight(request, cors_rules(where.bucket))
         if operation(request, where) == "PostObject":  # its signature is in the form
-            raise S3Error(501, "NotImplemented", "Browser form uploads are not part of the local world.")
+            allowing = cors.allowing(request, cors_rules(where.bucket))
+            return answered(lambda: self._post(request, where)).adding(allowing)
         allowing = cors.allowing(request, cors_rules(where.bucket))
         # A page must be able to read a refusal too.
         return answered(lambda: self.perform(request, where, verify(request))).adding(allowing)
+
+    def _post(self, request: Request, where: Address) -> Response:
+        form = forms.posted(request, where, self._identities, self.region)
+        return forms.created(form, request, self.perform(form.put, form.where, form.verified))
 
     def perform(self, request: Request, where: Address, verified: Verified) -> Response:
         """Do what a verified request asks. Raises S3Error; the Multi-Region Access Point calls this too."""
@@ -127,6 +133,9 @@ class RegionalS3:
         return self._faults.is_on(region)
 
     def _do(self, request: Request, where: Address, name: str, verified: Verified) -> Response:
+        told = multipart.answer(request, where, name, lambda plain: forward(plain, where))
+        if told is not None:
+            return told
         if name in _CREATED or name in _DELETIONS:
             return self._change(request, where, name, verified)
         response = forward(request, where)

@@ -31,6 +31,7 @@ from local.deployment import (
 from local.edge_stack import EdgeStack
 from local.event_flow import EventFlow
 from local.events import Events, Feed, Record
+from local.explorer_page import ExplorerPage, origins_of
 from local.faults import Faults
 from local.function_url import FunctionUrl
 from local.functions import with_environment
@@ -96,6 +97,7 @@ class World(Adjustable):
         self._settings = dict(settings or {})
         self._reloaded: dict[str, str] = {}
         self._location = locate("eu")
+        self.api_url = ""  # until it listens, which is after the controls do
         self._feed = Feed()
         self.identities = identities(WORLD)
         self.credentials = WORLD
@@ -140,7 +142,7 @@ class World(Adjustable):
         mrap = MultiRegionAccessPoint(members, self.identities, self.faults, self.traffic, self.location)
         self.mrap_url = serve("mrap", mrap, ports.mrap)
         # The controls are for whoever sits at this machine, wherever the rest listens.
-        self.controls_url = serve("controls", Controls(self), ports.controls, LOOPBACK)
+        self.controls_url = serve("controls", Controls(self, self._page_origins), ports.controls, LOOPBACK)
         control = S3Control(MRAP_ARN, self.traffic, BatchReplication(self.replication))
         aws = RestOfAws(control, PRIMARY, lambda region: region in REGIONS and not self.faults.is_on(region))
         self.aws_url = serve("aws", aws, ports.aws)
@@ -168,9 +170,21 @@ class World(Adjustable):
         self.flow = EventFlow(template, self._background, self.buckets, self.faults.is_on)
         stack.callback(self.flow.close)
         self.events.listeners.append(self.flow.delivery)
-        self.api_url = serve("api", self.api, ports.api)
+        self.api_url = serve("api", ExplorerPage(self.api, self._page_config, self._page_endpoints), ports.api)
         self.gateway = self._gateway(template)
         self.gateway_url = serve("gateway", self.gateway, ports.gateway) if self.gateway else ""
+
+    def _page_config(self) -> dict[str, Any]:
+        """The page's config.json. The API is at the page's own origin, whatever name the browser has for it."""
+        return {"name": "Nearside", "api": "", "auth": {"mode": "none"}, "world": self.controls_url}
+
+    def _page_origins(self) -> list[str]:
+        """The page's own origins, by each name that a browser may have for them."""
+        return origins_of(self.api_url)
+
+    def _page_endpoints(self) -> list[str]:
+        """Where the page's objects and answers come from, beside its own origin."""
+        return [*self.place_urls.values(), self.mrap_url, self.controls_url, *self.provider_urls.values()]
 
     def _let_go(self) -> None:
         """Requests that are being slowed go on at once."""

@@ -2,8 +2,9 @@
 
 import time
 
-from nearside import health, mrap, replication, settings, web, work_lists
+from nearside import health, lag_series, mrap, replication, settings, web, whereabouts, work_lists
 from nearside.adapters.heads import Heads
+from nearside.adapters.many_records import ManyRecords
 from nearside.assembly import RepairParts
 from nearside.explain import Explainer, ObjectReplication
 from nearside.gateway_overview import GatewayOverview
@@ -20,6 +21,7 @@ _heads = Heads(_parts.credentials)
 _explainer = Explainer(
     _places, _parts.records, _heads, _parts.catalog.remember, _parts.buckets, _parts.looks, _settings.lag_target_seconds
 )
+_whereabouts = whereabouts.Whereabouts(_places, ManyRecords(_parts.tables), _heads, _settings.policy)
 _gateway = GatewayOverview(_settings) if _settings.backends else None
 _lists = work_lists.WorkLists(
     _places,
@@ -45,6 +47,16 @@ def _object(request: web.Request) -> ObjectReplication:
     key = request.path["key"]
     _settings.policy.check(request.caller, "read", key)
     return _explainer.explain(key, time.time())
+
+
+def _objects(request: web.Request) -> whereabouts.ManyDots:
+    return _whereabouts.of(web.decode(request.body, whereabouts.ObjectsAsked), request.caller)
+
+
+def _lag(request: web.Request) -> lag_series.LagSeries:
+    _check_whole(request)
+    asked = asked_as(request.query, lag_series.LagAsked)
+    return lag_series.series(_places, _parts.lag_records.minutes, asked.hours, time.time())
 
 
 def _repair(request: web.Request) -> Repairs:
@@ -74,6 +86,8 @@ handler = web.boundary(
     {
         "GET /replication/health": _health,
         "GET /replication/objects/{key+}": _object,
+        "POST /replication/objects": _objects,
+        "GET /replication/lag": _lag,
         "POST /replication/repair": _repair,
         "GET /mrap": _mrap,
         "GET /backends": _backends,

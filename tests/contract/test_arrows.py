@@ -12,7 +12,7 @@ SDKS = ("boto3", "botocore", "awscrt", "urllib3", "s3transfer", "requests", "htt
 # Composition roots beside the handlers: what functions share, the client library and the command.
 ROOTS = {
     *("nearside.assembly", "nearside.gateway_assembly", "nearside.reconcile_assembly", "nearside.client"),
-    "nearside.gateway_overview",
+    *("nearside.gateway_overview", "nearside.uploads_assembly"),
     *("nearside.cli", "nearside.key_commands", "nearside.place_commands", "nearside.reconcile_commands"),
     *("nearside.cache", "nearside.caches", "nearside.cache_commands"),
 }

@@ -16,7 +16,7 @@ SENDS = {"GatewayFunction", "UploadsFunction", "ReplicatorFunction", "ReconcileF
 
 def resolver(count: int, *, keys: bool = True) -> Resolver:
     given = {"DataKmsKeyArn": KEYS[0], "TableKmsKeyArns": ",".join(KEYS[:count])} if keys else {}
-    return Resolver(TEMPLATE, application(count) | given, REGIONS[0])
+    return Resolver(TEMPLATE, application(count) | given | {"Backends": "{}"}, REGIONS[0])
 
 
 def properties(kind: str, count: int = 2, *, keys: bool = True) -> dict[str, dict[str, Any]]:

@@ -36,6 +36,8 @@ EXCEPTIONS = {
     ("stacks/edge.yaml", "secrets_in_plain", "ProbeKey"): "the key of an object",
     ("stacks/bucket.yaml", "secrets_in_plain", "ProbeKey"): "the key of an object",
     ("stacks/watch.yaml", "secrets_in_plain", "TopicKey"): "the ARN of a KMS key",
+    ("stacks/page.yaml", "not_kept", "PageBucket"): "its files are copies of the checkout's",
+    ("stacks/page.yaml", "not_kept", "PageBucketPolicy"): "it goes with its bucket",
     ("template.yaml", "not_kept", "CursorKey"): "another key ends the listings that are under way, no more",
     ("template.yaml", "fixed_names", "JwtAuthorizer.Name"): "an authorizer is its API's",
 }

@@ -90,7 +90,7 @@ def application(count: int, here: int = 0, *, everything: bool) -> dict[str, str
         "ReplicaRegion": ",".join(others),
         "AuthMode": "iam",
         "AccessPolicy": "",
-        "AllowedOrigins": "",
+        "AllowedOrigins": "*",
     }
     return given | {
         "AuthMode": "jwt",

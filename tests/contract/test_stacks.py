@@ -261,6 +261,52 @@ def test_the_events_queue_hears_the_buckets_only(region: int, senders: list[int]
 
 def test_every_stack_has_its_environment_of_samconfig() -> None:
     environments = tomllib.loads((ROOT / "samconfig.toml").read_text())
-    for name in ("bucket", "global", "watch", "edge"):
+    for name in ("bucket", "global", "watch", "edge", "page"):
         assert environments[name]["global"]["parameters"]["template_file"] == f"stacks/{name}.yaml"
         assert environments[name]["deploy"]["parameters"]["resolve_s3"] is True
+
+
+# stacks/page.yaml
+
+
+def page(resource: str, **parameters: str) -> dict[str, Any]:
+    """The properties of a resource of the page's stack."""
+    document = load_yaml((ROOT / "stacks" / "page.yaml").read_text())
+    given = {"ApiOrigin": "https://api.example.com", "ObjectOrigins": "https://pics-eu.example.com", **parameters}
+    found: dict[str, Any] = Resolver(document, given, "eu-west-2").resolve(
+        document["Resources"][resource]["Properties"]
+    )
+    return found
+
+
+def test_the_pages_bucket_is_read_by_its_distribution_alone() -> None:
+    document = page("PageBucketPolicy")["PolicyDocument"]
+    deny, *allow = document["Statement"]
+    assert (deny["Effect"], deny["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+    assert {each["Action"] for each in allow} == {"s3:GetObject", "s3:ListBucket"}
+    for each in allow:
+        assert each["Principal"] == {"Service": "cloudfront.amazonaws.com"}
+        assert "distribution/" in each["Condition"]["StringEquals"]["AWS:SourceArn"]
+
+
+def test_no_query_of_a_viewer_reaches_the_pages_bucket_which_its_distribution_may_list() -> None:
+    behavior = page("Distribution")["DistributionConfig"]["DefaultCacheBehavior"]
+    assert "OriginRequestPolicyId" not in behavior
+    assert behavior["AllowedMethods"] == ["GET", "HEAD"]
+    forwarded = page("PageCache")["CachePolicyConfig"]["ParametersInCacheKeyAndForwardedToOrigin"]
+    assert forwarded["QueryStringsConfig"] == {"QueryStringBehavior": "none"}
+
+
+def test_the_page_has_a_name_of_its_own_by_choice() -> None:
+    plain = page("Distribution")["DistributionConfig"]
+    assert "Aliases" not in plain
+    assert plain["ViewerCertificate"] == {"CloudFrontDefaultCertificate": True}
+    certificate = "arn:aws:acm:us-east-1:123456789012:certificate/1"
+    named = page("Distribution", DomainName="a.example.com", CertificateArn=certificate)["DistributionConfig"]
+    assert named["Aliases"] == ["a.example.com"]
+    assert named["ViewerCertificate"]["MinimumProtocolVersion"] == "TLSv1.2_2021"
+
+
+def test_what_the_pages_objects_are_encrypted_with_makes_etags_of_md5s() -> None:
+    [rule] = page("PageBucket")["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert rule == {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}

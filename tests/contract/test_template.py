@@ -18,10 +18,12 @@ from nearside.items import Item
 from nearside.json_objects import JsonAsked
 from nearside.listing import Asked
 from nearside.settings import Settings
+from nearside.uploads_items import UploadAsked
 from tests.contract.source_tree import LAYER, ROOT, functions_of, tree
 
-# The functions that are there when `Backends` says so.
-GATEWAY = {"GatewayFunction", "ReplicatorFunction", "ReconcileFunction", "UploadsFunction"}
+# The functions that are there when `Backends` says so; and those that have to do with the gateway's places.
+GATEWAY = {"GatewayFunction", "ReplicatorFunction", "ReconcileFunction"}
+WRITERS = {*GATEWAY, "UploadsFunction"}
 TEMPLATE = load_yaml((ROOT / "template.yaml").read_text())
 RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
 # Those of stacks/edge.yaml stand alone: test_edge.py is about them.
@@ -75,7 +77,7 @@ def test_the_documentation_has_the_same_routes() -> None:
     assert sorted(rows) == sorted(route.key.replace("+}", "}") for route in openapi.ROUTES)
 
 
-@pytest.mark.parametrize("shape", [Item, Asked, JsonAsked], ids=["presign", "listing", "json"])
+@pytest.mark.parametrize("shape", [Item, Asked, JsonAsked, UploadAsked], ids=["presign", "listing", "json", "uploads"])
 def test_the_documentation_names_every_field(shape: type[msgspec.Struct]) -> None:
     text = (ROOT / "docs" / "api.md").read_text()
     assert {field for field in shape.__struct_fields__ if not re.search(rf"[`?&]{field}[`=]", text)} == set()
@@ -91,8 +93,11 @@ def test_a_function_is_called_the_same_everywhere() -> None:
 def test_every_route_has_an_event_and_every_event_a_route_of_its_function() -> None:
     routes = routes_of_the_template()
     recorded = {path: json.loads(path.read_text()) for path in EVENTS if path.parent.name in routes.values()}
-    assert {path.name for path, event in recorded.items() if routes.get(event["routeKey"]) != path.parent.name} == set()
-    assert {event["routeKey"] for event in recorded.values()} == set(routes)
+    asked = {path: event["routeKey"] for path, event in recorded.items() if "routeKey" in event}
+    assert {path.name for path, route in asked.items() if routes.get(route) != path.parent.name} == set()
+    assert set(asked.values()) == set(routes)
+    scheduled = {path.parent.name for path, event in recorded.items() if "routeKey" not in event}
+    assert scheduled == {"uploads"}, "a function that is not only asked by the API"
 
 
 def declared() -> set[str]:
@@ -165,10 +170,32 @@ def test_the_package_has_one_version() -> None:
 
 def _statements(resource: str) -> list[Any]:
     """The policy of a role or a function, with what a condition adds to it."""
+    return [each["Fn::If"][1] if "Fn::If" in each else each for each in _policy(resource)]
+
+
+def _policy(resource: str) -> list[Any]:
     properties = RESOURCES[resource]["Properties"]
     [policy] = properties["Policies"]
     found: list[Any] = policy.get("PolicyDocument", policy)["Statement"]
-    return [each["Fn::If"][1] if "Fn::If" in each else each for each in found]
+    return found
+
+
+def test_the_ledger_of_uploads_is_written_in_each_places_region_and_nothing_else_is() -> None:
+    ledger = _rights("UploadsFunction")["Ledger"]
+    assert ledger["Condition"]["ForAllValues:StringLike"] == {"dynamodb:LeadingKeys": ["UPLOADS*"]}
+    assert ledger["Condition"]["StringEquals"] == _rights("MonitorFunction")["Catalog"]["Condition"]["StringEquals"]
+    assert "dynamodb:UpdateItem" not in ledger["Action"]
+
+
+def test_who_signs_urls_may_take_the_signing_role_and_nobody_else() -> None:
+    trust = RESOURCES["SigningRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    named = [arn["Fn::Sub"] for each in trust for arn in each["Condition"]["ArnLike"]["aws:PrincipalArn"]]
+    takers = [name for name in of_type("AWS::Serverless::Function") if "SIGNING_ROLE_ARN" in _variables(name)]
+    assert sorted(re.findall(r"-(\w+)Role-", " ".join(named))) == sorted(takers)
+
+
+def _variables(function: str) -> Any:
+    return RESOURCES[function]["Properties"].get("Environment", {}).get("Variables", {})
 
 
 def test_whoever_reads_objects_may_use_the_keys_that_they_are_encrypted_with() -> None:
@@ -177,7 +204,7 @@ def test_whoever_reads_objects_may_use_the_keys_that_they_are_encrypted_with() -
     keys = {"Effect": "Allow", "Action": ["kms:Decrypt", "kms:GenerateDataKey"], "Resource": {"Ref": "KmsKeyArns"}}
     with_keys = {role for role in roles if any(keys.items() <= statement.items() for statement in _statements(role))}
     assert (
-        reading == with_keys == {"SigningRole", "ExplorerFunction", "ReplicationFunction", "MonitorFunction", *GATEWAY}
+        reading == with_keys == {"SigningRole", "ExplorerFunction", "ReplicationFunction", "MonitorFunction", *WRITERS}
     )
 
 
@@ -200,7 +227,7 @@ def _rights(function: str) -> dict[str, Any]:
 
 
 def test_without_backends_there_is_nothing_of_a_gateway() -> None:
-    ours = {name for name in RESOURCES if re.match("Gateway|Replicator|Reconcile|Uploads", name)}
+    ours = {name for name in RESOURCES if re.match("Gateway|Replicator|Reconcile", name)}
     assert ours >= GATEWAY
     assert {RESOURCES[name].get("Condition") for name in ours} == {"HasGateway", "HasGatewayInPrimary"}
     assert TEMPLATE["Outputs"]["GatewayUrl"]["Condition"] == "HasGateway"
@@ -217,10 +244,24 @@ def test_the_second_region_has_a_gateway_and_no_second_reconcile() -> None:
 
 
 def test_the_functions_of_the_gateway_reach_catalog_and_places_with_the_same_rights() -> None:
-    rights = {name: _rights(name) for name in GATEWAY}
+    rights = {name: _rights(name) for name in WRITERS}
     for sid in ("Catalog", "GatewayBuckets", "GatewayObjects", "BackendSecrets", "Keys"):
         assert all(of[sid] == rights["GatewayFunction"][sid] for of in rights.values())
-    assert rights["GatewayFunction"] == rights["UploadsFunction"]
+    of_the_regions = {"SigningRole", "Ledger"}
+    assert rights["GatewayFunction"] == {
+        sid: of for sid, of in rights["UploadsFunction"].items() if sid not in of_the_regions
+    }
+    # Without a gateway it has none of its rights.
+    conditions = [each["Fn::If"][0] for each in _policy("UploadsFunction") if "Fn::If" in each]
+    assert conditions == [
+        "HasGateway",
+        "HasGateway",
+        "HasGatewayBuckets",
+        "HasGatewayBuckets",
+        "HasBackendSecrets",
+        "HasKmsKeys",
+        "HasDataKey",
+    ]
     assert rights["GatewayFunction"].keys() == rights["ReplicatorFunction"].keys() - {"OperationsLog"}
     catalog = rights["GatewayFunction"]["Catalog"]
     assert all("${BucketRegion}" in resource["Fn::Sub"] for resource in catalog["Resource"])
@@ -228,7 +269,7 @@ def test_the_functions_of_the_gateway_reach_catalog_and_places_with_the_same_rig
 
 
 def test_only_the_replicator_may_say_when_a_message_comes_again() -> None:
-    actions = {name: _rights(name)["Queue"]["Action"] for name in GATEWAY}
+    actions = {name: _rights(name)["Queue"]["Action"] for name in WRITERS}
     assert actions.pop("ReplicatorFunction") == ["sqs:SendMessage", "sqs:ChangeMessageVisibility"]
     assert set(actions.values()) == {"sqs:SendMessage"}
 
@@ -266,3 +307,10 @@ def test_the_gateways_secret_outlives_its_stack_and_is_in_both_regions() -> None
         {"Fn::Sub": "{{resolve:secretsmanager:" + name + "}}"},
     ]
     assert secret["Properties"]["ReplicaRegions"]["Fn::If"][0] == "HasReplica"
+
+
+def test_an_api_without_an_origin_is_refused() -> None:
+    """API Gateway takes no list with an empty origin, and `sam local` sees no CORS behind a condition."""
+    [assertion] = TEMPLATE["Rules"]["AnOriginIsNamed"]["Assertions"]
+    assert assertion["Assert"] == {"Fn::Not": [{"Fn::EachMemberEquals": [{"Ref": "AllowedOrigins"}, ""]}]}
+    assert RESOURCES["Api"]["Properties"]["CorsConfiguration"]["AllowOrigins"] == {"Ref": "AllowedOrigins"}

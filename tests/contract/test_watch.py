@@ -170,7 +170,9 @@ def test_silence_is_a_failure_of_what_is_scheduled() -> None:
     scheduled = set()
     for name in FUNCTIONS:
         events = TEMPLATE["Resources"][f"{name}Function"]["Properties"].get("Events", {})
-        if any(event["Type"] == "ScheduleV2" for event in events.values()):
+        # Silence is looked for in quarters of an hour: what runs once an hour is silent most of the time.
+        rates = [each["Properties"]["ScheduleExpression"] for each in events.values() if each["Type"] == "ScheduleV2"]
+        if any("minute" in rate for rate in rates):
             scheduled.add(name)
     assert silent == scheduled == SCHEDULED
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from hashlib import md5
 from typing import Any, Literal
 
 from deploy import DeployFailed
@@ -15,6 +16,7 @@ from tests.contract.source_tree import ROOT
 from tests.deploy.refusals import check_deletion, check_order
 from tests.deploy.world import FILE, World, alias
 
+PAGE_BUCKET, PAGE_ORIGIN = ("acme-page-files", "eu-west-2"), "https://d1.cloudfront.net"
 type When = Literal["before", "during", "after"]
 
 
@@ -81,6 +83,24 @@ class FakeCloud:
     def count(self, bucket: str, region: str) -> int:
         return self.world.objects.get(bucket, 0)
 
+    def page_files(self, bucket: str, region: str) -> Mapping[str, str]:
+        assert (bucket, region) == PAGE_BUCKET
+        return dict(self.world.files)
+
+    def put_page_file(self, bucket: str, region: str, key: str, body: bytes, content_type: str) -> None:
+        assert (bucket, region) == PAGE_BUCKET
+        assert content_type
+        self.world.files[key] = md5(body).hexdigest()
+
+    def delete_page_files(self, bucket: str, region: str, keys: Sequence[str]) -> None:
+        assert (bucket, region) == PAGE_BUCKET
+        for each in keys:
+            del self.world.files[each]
+
+    def look_again(self, distribution: str, path: str) -> None:
+        assert (distribution, path) == ("E2", "/app/*")
+        self.world.seen = {key: each for key, each in self.world.files.items() if key.startswith("app/")}
+
 
 class FakeSam:
     """The Deploys of a world: a change set first (a new stack is REVIEW_IN_PROGRESS then), the work, its end."""
@@ -126,7 +146,10 @@ def _outputs(stack: StackId, parameters: Mapping[str, str]) -> dict[str, str]:
         return {"MrapAlias": alias(parameters["Name"])}
     if name.endswith("-edge"):
         return {"DistributionArn": "arn:aws:cloudfront::123456789012:distribution/E1", "AccessIdentityUser": "abc"}
-    return {"EventsQueueArn": f"arn:aws:sqs:{region}:123456789012:queue"} if name == FILE["name"] else {}
+    if name.endswith("-page"):
+        return {"PageOrigin": PAGE_ORIGIN, "PageBucket": PAGE_BUCKET[0], "PageDistribution": "E2"}
+    queue = {"EventsQueueArn": f"arn:aws:sqs:{region}:123456789012:queue"}
+    return queue | {"ApiUrl": f"https://a1.execute-api.{region}.amazonaws.com"} if name == FILE["name"] else {}
 
 
 class Killing:

@@ -11,10 +11,8 @@ from tests.deploy.world import FILE, World, alias, places
 def exports(region: str, parameters: Mapping[str, str]) -> set[str]:
     """What the application lets the alarms import."""
     primary = parameters["BucketRegion"] == region
-    found = {"Presign", "Explorer", "ReplicaEvents", "Replication", "Events", *["Monitor"] * primary}
-    return found | (
-        {"Gateway", "Replicator", "Uploads", *["Reconcile"] * primary} if parameters.get("Backends") else set()
-    )
+    found = {"Presign", "Explorer", "ReplicaEvents", "Replication", "Uploads", "Events", *["Monitor"] * primary}
+    return found | ({"Gateway", "Replicator", *["Reconcile"] * primary} if parameters.get("Backends") else set())
 
 
 def imports(watch: Stack | None) -> set[str]:
@@ -46,6 +44,8 @@ def check_order(world: World, step: Step, parameters: Mapping[str, str]) -> None
         given = imports(Stack("", parameters))
         if lacking := given - exports(region, world.stacks[name, region].parameters):
             world.wrong.append(f"{step.key}: nothing exports {lacking}")
+    elif kind == "page":
+        needed.add((name, "eu-west-2"))
     if "MrapAlias" in parameters and parameters["MrapAlias"] not in map(alias, world.points):
         world.wrong.append(f"{step.key}: alias {parameters['MrapAlias']!r}")
     world.wrong += [f"{step.key}: {stack} is not whole" for stack in needed - whole]
@@ -82,8 +82,10 @@ def check_deletion(world: World, stack: StackId) -> None:
     there = {other for other, each in world.stacks.items() if each.status not in STILLBORN}
     first = {
         name: {(f"{name}-watch", stack[1])},
-        f"{name}-global": {other for other in there if other[0] in (name, f"{name}-edge")},
+        f"{name}-global": {other for other in there if other[0] in (name, f"{name}-edge", f"{name}-page")},
         f"{name}-bucket": {(name, stack[1])},
     }.get(stack[0], set())
+    if stack[0] == f"{name}-page" and world.files:
+        world.wrong.append(f"{stack} deleted with its bucket full")
     if world.stacks[stack].status not in STILLBORN:
         world.wrong += [f"{stack} deleted while {other} is there" for other in first & there]

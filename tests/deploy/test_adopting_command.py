@@ -182,6 +182,24 @@ def test_one_bucket_of_two(adopt: Typed, calls: MotoCalls) -> None:
     assert adopt.said == ["acme-usa: no region of the settings has it with `adopt = true`"]
 
 
+def test_the_page_is_let_in_when_it_is_there(adopt: Typed, calls: MotoCalls) -> None:
+    adopt.settings = _settings(page={"enabled": True, "client_id": "page"})
+    assert adopt("--apply", "--keep-role") == 0
+    assert any("the page's CORS" in line for line in adopt.said)
+    adopt.outputs = {**STACKS, "PageOrigin": "https://d1.cloudfront.net"}
+    assert adopt("--apply", "--keep-role") == 0
+    assert not any("the page's CORS" in line for line in adopt.said)
+    [*_, ours] = calls.read("cors", "acme-us", "us-east-2")["CORSRules"]
+    assert (ours["ID"], ours["AllowedOrigins"]) == ("nearside-cors", ["https://d1.cloudfront.net"])
+    assert adopt("--keep-role") == 0
+    assert adopt.said == ["nothing to change"]
+    named = {"domain": "a.example.com", "certificate": "arn:aws:acm:us-east-1:123456789012:certificate/1"}
+    adopt.settings, adopt.outputs = _settings(page={"enabled": True, "client_id": "page", **named}), STACKS
+    assert adopt("--apply", "--keep-role") == 0
+    [*_, ours] = calls.read("cors", "acme-us", "us-east-2")["CORSRules"]
+    assert ours["AllowedOrigins"] == ["https://a.example.com"]
+
+
 def test_nothing_to_adopt(adopt: Typed) -> None:
     adopt.settings = _settings(made=("acme-eu", "acme-us"))
     assert adopt("--apply") == 0

@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from botocore.stub import Stubber
+from botocore.stub import ANY, Stubber
 from moto import mock_aws
 
+from deploy import DeployFailed
 from deploy.cloud import Aws
 
 STACK = ("acme", "eu-west-2")
@@ -155,3 +156,41 @@ def test_what_failed_is_told_the_first_first_and_also_what_only_the_stack_tells(
             "acme (AWS::X): Export acme-Queue cannot be deleted as it is in use",
             "Role (AWS::X): no such policy",
         ]
+
+
+@mock_aws
+def test_the_pages_files_are_put_listed_and_taken_away() -> None:
+    aws, s3, place = Aws(), boto3.client("s3", region_name="eu-west-2"), ("acme-page", "eu-west-2")
+    assert aws.page_files(*place) == {}
+    s3.create_bucket(Bucket="acme-page", CreateBucketConfiguration={"LocationConstraint": "eu-west-2"})
+    names = [f"app/{number:04}.js" for number in range(1001)]
+    for each in names:
+        aws.put_page_file(*place, each, b"1", "text/javascript; charset=utf-8")
+    assert aws.page_files(*place) == dict.fromkeys(names, "c4ca4238a0b923820dcc509a6f75849b")
+    assert s3.get_object(Bucket="acme-page", Key=names[0])["ContentType"] == "text/javascript; charset=utf-8"
+    aws.delete_page_files(*place, names)
+    assert aws.page_files(*place) == {}
+
+
+def test_a_file_of_the_page_that_stays_is_told() -> None:
+    aws = Aws()
+    with Stubber(aws.client("s3", "eu-west-2")) as stub:
+        stub.add_response("delete_objects", {"Errors": [{"Key": "app/a.js", "Message": "Access Denied"}]})
+        with pytest.raises(DeployFailed, match=r"acme-page: app/a.js stays: Access Denied"):
+            aws.delete_page_files("acme-page", "eu-west-2", ["app/a.js"])
+
+
+def test_cloudfront_is_told_each_time_anew() -> None:
+    """What has the reference of an earlier one is not done again."""
+    aws, references = Aws(), list[str]()
+    client = aws.client("cloudfront", "us-east-1")
+    client.meta.events.register(
+        "before-parameter-build.cloudfront.CreateInvalidation",
+        lambda params, **_: references.append(params["InvalidationBatch"]["CallerReference"]),
+    )
+    with Stubber(client) as stub:
+        for _ in range(2):
+            batch = {"Paths": {"Quantity": 1, "Items": ["/app/*"]}, "CallerReference": ANY}
+            stub.add_response("create_invalidation", {}, {"DistributionId": "E1", "InvalidationBatch": batch})
+            aws.look_again("E1", "/app/*")
+    assert len({*references}) == len(references) == 2

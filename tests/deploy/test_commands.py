@@ -23,6 +23,7 @@ bucket = "acme-us"
 [api]
 issuer = "https://example.com"
 """
+PUT_OUT = [("eu-west-2", "A"), ("eu-west-2", "B"), ("us-east-1", "C"), ("eu-west-2", "E"), ("x", "D")]
 type Typed = Callable[..., int]
 
 
@@ -132,6 +133,17 @@ def test_the_status_is_shown(typed: Typed, capsys: pytest.CaptureFixture[str]) -
     assert "acme-global in eu-west-2: not there" in capsys.readouterr().out
 
 
+def test_the_page_of_the_checkout_is_put_and_its_address_told(
+    typed: Typed, there: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = FILE + '[page]\nenabled = true\nclient_id = "page"\n'
+    assert typed("deploy", "--yes", file=page) == 0
+    assert there.files.keys() > {"app/index.html", "app/app.js", "app/gallery/index.html", "app/config.json"}
+    assert there.seen.keys() == there.files.keys() - {"release"}
+    assert typed("status", file=page) == 0
+    assert "  the page: https://d1.cloudfront.net/app/" in capsys.readouterr().out
+
+
 def test_buckets_let_the_health_checkers_in_where_there_are_health_checks(typed: Typed, there: World) -> None:
     edge = '[edge]\nenabled = true\ntxt_name = "origin.example.com"\n'
     assert typed("deploy", "--yes", file=FILE + edge) == 0
@@ -145,7 +157,7 @@ def test_adopting_is_given_settings_and_outputs(typed: Typed, there: World, monk
 
     def run(options: Any, settings: Any, client: Any, output: Callable[[str, str], str]) -> int:
         found.extend((settings.name, str(options.apply)))
-        found.extend(output(*each) for each in [("eu-west-2", "A"), ("eu-west-2", "B"), ("us-east-1", "C"), ("x", "D")])
+        found.extend(output(*each) for each in PUT_OUT)
         return 7
 
     monkeypatch.setattr("deploy.adopting_command.run", run)
@@ -153,10 +165,11 @@ def test_adopting_is_given_settings_and_outputs(typed: Typed, there: World, monk
         ("acme", "eu-west-2", "A"),
         ("acme-bucket", "eu-west-2", "B"),
         ("acme-edge", "us-east-1", "C"),
+        ("acme-page", "eu-west-2", "E"),
     ]:
         there.stacks[name, region] = Stack("CREATE_COMPLETE", outputs={key: f"{key} of {name}"})
     assert typed("adopt", "--apply") == 7
-    assert found == ["acme", "True", "A of acme", "B of acme-bucket", "C of acme-edge", ""]
+    assert found == ["acme", "True", "A of acme", "B of acme-bucket", "C of acme-edge", "E of acme-page", ""]
 
 
 def test_without_credentials_it_says_where_they_may_be_named(

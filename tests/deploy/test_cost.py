@@ -93,7 +93,7 @@ def _tiers(value: float | tuple[tuple[tuple[float, float], ...]]) -> list[float]
 def test_the_alarms_that_are_paid_for_are_those_of_the_stack() -> None:
     """A query is paid for each metric it looks at: one for each operation of the catalog's seven."""
     looked_at = {"CatalogThrottled": 7, "CatalogFails": 7}
-    every = ["Presign", "Explorer", "ReplicaEvents", "Replication"]
+    every = ["Presign", "Explorer", "ReplicaEvents", "Replication", "Uploads"]
     counted = {}
     for where, functions in (("primary", [*every, "Monitor"]), ("other", every)):
         counted[where] = 0

@@ -55,6 +55,7 @@ def test_the_example_is_good_and_shows_the_defaults() -> None:
         ({"api": GOOD["api"] | {"zone": "Z1"}}, "api.zone is 'Z1'; expected empty without domain"),
         ({"api": GOOD["api"] | {"origins": ["https://a.example,https://b.example"]}}, "api.origins is .*no comma"),
         ({"replication": {"prefixes": [" a/", ".nearside/"]}}, "replication.prefixes is ' a/'; expected no comma"),
+        ({"api": GOOD["api"] | {"origins": []}}, r"api.origins is \[\]; expected at least one origin"),
         ({"buckets": {"cors_origins": [""]}}, "buckets.cors_origins is ''; expected no comma, no spaces"),
         (
             {"edge": {"enabled": True, "txt_name": "a.example"}, "buckets": {"kms_key": KEYS}},

@@ -130,7 +130,7 @@ def test_what_a_killed_creation_has_made_is_not_in_its_own_way() -> None:
 
 def test_what_the_templates_keep_is_what_is_told() -> None:
     """Buckets and their policies go with the buckets, the access point's policy with the access point."""
-    names = ("template.yaml", *(f"stacks/{kind}.yaml" for kind in ("bucket", "global", "watch", "edge")))
+    names = ("template.yaml", *(f"stacks/{kind}.yaml" for kind in ("bucket", "global", "watch", "edge", "page")))
     kept = {each for name in names for each in read(ROOT, name).kept}
     assert kept == {"TheBucket", "TheBucketPolicy", "AccessPointPolicy", "Catalog", "GatewaySecret"}
     assert destruction(World(), with_gateway()).kept() == []

@@ -77,10 +77,19 @@ class Watching(FakeCloud):
 def test_the_status_names_stacks_drift_access_point_and_verdict() -> None:
     world = deployed()
     [point] = world.points
-    told = list(status(settings(), Watching(world), lambda _: "healthy", lambda _: None, drift=True))
+    told = list(
+        status(
+            settings(),
+            Watching(world),
+            lambda url: "healthy" if url.endswith("eu-west-2.amazonaws.com") else "",
+            lambda _: None,
+            drift=True,
+        )
+    )
     assert "acme-bucket in eu-west-2: UPDATE_COMPLETE" in told
     assert "  drift: TheBucket MODIFIED" in told
+    assert "  the page: https://d1.cloudfront.net/app/" in told
     assert told[-2:] == [
         f"access point {point}: CREATING (this may take up to a day)",
-        "replication: not known: the API is not there",
+        "replication: healthy",
     ]

@@ -30,6 +30,7 @@ def run_over(world: World, killing: Killing | None = None, of: Settings | None =
         lambda name: template(name, source),
         lambda _: None,
         lambda _: world.tick(),
+        {"index.html": b"<!doctype html>", "app.js": f"{source}".encode()},
     )
 
 
@@ -162,7 +163,7 @@ def test_a_stuck_update_is_taken_back_in_words_and_made_again(status: str) -> No
 
 
 def test_one_region_without_an_access_point_is_one_bucket_and_one_application() -> None:
-    one = settings(regions=[{"region": "eu-west-2", "bucket": "acme-eu"}], mrap={"enabled": False}, edge={})
+    one = settings(regions=[{"region": "eu-west-2", "bucket": "acme-eu"}], mrap={"enabled": False}, edge={}, page={})
     assert [step.key for step in steps(one)] == [
         "bucket eu-west-2", "unwatch eu-west-2", "application eu-west-2", "rules eu-west-2", "watch eu-west-2",
     ]  # fmt: skip

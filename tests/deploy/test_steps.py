@@ -28,6 +28,7 @@ FULL: dict[str, Any] = {
     "alarms": {"topic_key": KEYS},
     "api": {"issuer": "https://example.com"},
     "edge": {"enabled": True, "txt_name": "origin.example.com", "origin_auth": "sigv4"},
+    "page": {"enabled": True, "client_id": "page"},
     "gateway": {"backends": "backends.json"},
 }
 # What no setting reaches, and why.
@@ -52,6 +53,7 @@ class Everything(dict[StackId, dict[str, str]]):
 
     def get(self, stack: StackId, default: Any = None) -> Any:
         kinds = {"bucket": "stacks/bucket.yaml", "global": "stacks/global.yaml", "edge": "stacks/edge.yaml"}
+        kinds["page"] = "stacks/page.yaml"
         template = kinds.get(stack[0].rpartition("-")[2], "template.yaml")
         declared = re.split(r"^Outputs:", (ROOT / template).read_text(), flags=re.MULTILINE)[1]
         values = {
@@ -59,6 +61,8 @@ class Everything(dict[StackId, dict[str, str]]):
             "EventsQueueArn": "arn:aws:sqs:eu-west-2:123456789012:q",
             "DistributionArn": "arn:aws:cloudfront::123456789012:distribution/E1",
             "AccessIdentityUser": "ab",
+            "ApiUrl": "https://a1.execute-api.eu-west-2.amazonaws.com",
+            "PageOrigin": "https://d1.cloudfront.net",
         }
         return {name: values.get(name, "") for name in re.findall(r"^  (\w+):$", declared, re.MULTILINE)}
 

@@ -16,6 +16,7 @@ FILE: dict[str, Any] = {
     ],
     "api": {"issuer": "https://example.com"},
     "edge": {"enabled": True, "txt_name": "origin.example.com"},
+    "page": {"enabled": True, "client_id": "page"},
 }
 
 
@@ -35,6 +36,8 @@ class World:
     failing_deletions: dict[StackId, str] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
+    files: dict[str, str] = field(default_factory=dict)  # the page's: key → MD5
+    seen: dict[str, str] = field(default_factory=dict)  # of them, when CloudFront was told last
 
     def tick(self) -> None:
         """A little time passes; works under way come to their ends."""

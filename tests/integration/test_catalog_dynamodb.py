@@ -295,6 +295,12 @@ def test_lags_add_up(tables: Tables) -> None:
     assert 700 <= found.quantile_ms(0.5) <= 900
     assert 2800 <= found.quantile_ms(0.99) <= 3000
     assert written.between(US, START + lag.MINUTE_MS, START + 9 * lag.MINUTE_MS) == lag.EMPTY
+    later = lag.Lags(written)
+    later(US, 70, START + lag.MINUTE_MS)
+    later.flush()
+    minutes = written.minutes(US, START, START + lag.MINUTE_MS)
+    first = START - START % lag.MINUTE_MS
+    assert {at: histogram.count for at, histogram in minutes.items()} == {first: 300, first + lag.MINUTE_MS: 1}
     assert written.between(EU, START, START) == lag.EMPTY
 
 

@@ -185,6 +185,50 @@ def test_an_object_that_is_nowhere_is_missing(call: Call) -> None:
     assert call("object-missing")[0] == 404
 
 
+def test_many_objects_at_once(world: World, eu: "S3Client", key: str, call: Call) -> None:
+    arrived, new, old = f"{key} arrived", f"{key} new", f"{key} old"
+    version = eu.put_object(Bucket=EU, Key=arrived, Body=b"x")["VersionId"]
+    world.settle()
+
+    def dots() -> dict[str, Any]:
+        status, answer = call("objects", {"keys": [arrived, new, old, f"{key} none"]})
+        assert status == 200, answer
+        return {each["key"]: each for each in answer["objects"]}
+
+    def states(found: Any) -> dict[str, str]:
+        return {dot["place"]: dot["state"] for dot in found["places"]}
+
+    wait_for(lambda: states(dots()[arrived])["us-east-2"] == "COMPLETED")
+    world.set_lag(600)
+    eu.put_object(Bucket=EU, Key=new, Body=b"x")
+    world.add_old_object(old)
+    wait_for(lambda: dots()[new]["places"][1]["why"] == "it is on its way")
+    found = dots()
+    assert found[arrived]["version_id"] == version
+    assert found[arrived]["places"][1]["lag_ms"] >= 0
+    assert states(found[new]) == states(found[arrived]) | {"us-east-2": "PENDING"}
+    assert states(found[old]) == {"eu-west-2": "COMPLETED", "us-east-2": "ABSENT"}
+    assert (found[f"{key} none"]["version_id"], set(states(found[f"{key} none"]).values())) == (None, {"ABSENT"})
+
+    world.switch("eu-west-2", on=False)
+    assert states(dots()[arrived]) == {"eu-west-2": "UNKNOWN", "us-east-2": "COMPLETED"}
+
+
+def test_lag_over_time(world: World, eu: "S3Client", key: str, call: Call, function: ModuleType) -> None:
+    def count() -> int:
+        function._parts.lags.flush()
+        status, answer = call("lag")
+        assert (status, answer["unknown"]) == (200, [])
+        return sum(point["count"] for point in answer["points"] if point["place"] == "us-east-2")
+
+    before = count()
+    eu.put_object(Bucket=EU, Key=key, Body=b"x")
+    world.settle()
+    wait_for(lambda: count() > before)
+    world.switch("us-east-2", on=False)
+    assert call("lag", queryStringParameters={"hours": "1"})[1]["unknown"][0].startswith("us-east-2: ")
+
+
 def test_a_failed_object_is_explained_mended_proved_and_logged_once(
     failed: str, call: Call, us: "S3Client", eu: "S3Client", key: str, explain: Callable[[str], Any], world: World
 ) -> None:

@@ -281,7 +281,7 @@ def test_the_worlds_own_functions_follow(world: World, put: Callable[[str], str]
 
 
 def test_the_monitor_runs_on_command(world: World) -> None:
-    assert world.schedules == ["monitor", "reconcile"]
+    assert world.schedules == ["monitor", "uploads", "reconcile"]
     answer = send("POST", f"{world.controls_url}/schedule/monitor")
     assert answer.status == 200
     assert answer.json["answer"]["verdict"] in ("healthy", "behind", "broken")

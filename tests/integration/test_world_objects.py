@@ -475,13 +475,6 @@ def test_a_bucket_without_versioning(eu: "S3Client", world: World, folder: str) 
     eu.delete_bucket(Bucket=name)
 
 
-def test_a_browsers_form_is_refused_as_not_implemented(eu: "S3Client", world: World, bucket: str) -> None:
-    answer = send(
-        "POST", f"{world.place_urls['eu-west-2']}/{bucket}", b"--x--", {"Content-Type": "multipart/form-data"}
-    )
-    assert answer.code == (501, "NotImplemented")
-
-
 # S3 keys are any UTF-8; XML cannot carry most control characters, which is why SDKs ask for url encoding.
 keys = st.text(st.characters(codec="utf-8").filter(str.isprintable), min_size=1, max_size=80)
 

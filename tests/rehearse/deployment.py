@@ -38,7 +38,7 @@ def checkout(folder: Path) -> Path:
     root = folder / "checkout"
     for name in ("functions", "layers/nearside", "stacks"):
         shutil.copytree(ROOT / name, root / name, ignore=_UNWANTED)
-    for name in ("deploy", "local"):
+    for name in ("deploy", "local", "web"):
         shutil.copytree(ROOT / name, root / name)
     for name in ("template.yaml", "samconfig.toml"):
         shutil.copy2(ROOT / name, root / name)

@@ -10,20 +10,22 @@ from typing import Any
 
 import pytest
 
+from local import rehearsal_moto as moto
 from local.rehearsal_server import Emulator, Gone, emulator
 from local.rehearsal_stacks import Stack
 from tests.rehearse.deployment import Command, client, differences, state
 
 REGIONS = ("eu-west-2", "us-east-2", "ap-southeast-2")
 SETTINGS = (
-    'name = "acme"\n[api]\nauth = "iam"\n[edge]\nenabled = true\ntxt_name = "origin.example.com"\n'
+    'name = "acme"\n[api]\nissuer = "https://login.example.com"\n[page]\nenabled = true\nclient_id = "page"\n'
+    '[edge]\nenabled = true\ntxt_name = "origin.example.com"\n'
     '[gateway]\nbackends = "backends.json"\n'
     + "".join(f'[[regions]]\nregion = "{each}"\nbucket = "acme-{each}"\n' for each in REGIONS)
 )
 MOMENTS = ("CreateChangeSet", "ExecuteChangeSet", "executing")
 # How many of the three moments of each step: one, in turn, or with KILLS=3 every one, which takes minutes.
 KILLS = int(os.environ.get("KILLS", "1"))
-STEPS = 15  # three buckets, access point, three applications, edge, policy, three of rules, three of alarms
+STEPS = 16  # three buckets, access point, three applications, edge, policy, page, three of rules, three of alarms
 
 
 @pytest.fixture
@@ -49,11 +51,42 @@ def test_straight_through_and_down_again(command: Command, aws: Emulator, straig
     assert {each["status"] for each in found["stacks"].values()} == {"CREATE_COMPLETE", "UPDATE_COMPLETE"}
     planned = command.done("plan").splitlines()[1:]
     assert [line for line in planned if not line.startswith((" ", "nothing"))] == []
-    assert len([line for line in planned if line.startswith("nothing")]) == STEPS
+    assert len([line for line in planned if line.startswith("nothing")]) == STEPS + 1
+    assert planned[-1] == "nothing  the page's files"
     said = command.done("status")
     assert f"acme in {REGIONS[0]}: CREATE_COMPLETE" in said
     assert ": READY" in said
+    _has_its_page(command, aws, said)
     _down_again(command, aws)
+
+
+def _has_its_page(command: Command, aws: Emulator, said: str) -> None:
+    """The page's files are in its bucket, and the other buckets' CORS lets it in."""
+    [stack] = [each for each in aws.cloudformation.account.stacks if each.name == "acme-page"]
+    origin, distribution = stack.outputs["PageOrigin"], stack.outputs["PageDistribution"]
+    assert f"the page: {origin}/app/" in said
+    s3 = client(aws, "s3", REGIONS[0])
+    keys = {each["Key"] for each in s3.list_objects_v2(Bucket=stack.outputs["PageBucket"])["Contents"]}
+    web = command.root / "web"
+    files = {f"app/{each.relative_to(web).as_posix()}" for each in web.rglob("*") if each.is_file()}
+    assert keys == {each for each in files if not each.endswith(".ts")} | {"app/config.json", "release"}
+    page = s3.get_object(Bucket=stack.outputs["PageBucket"], Key="app/index.html")
+    assert page["ContentType"] == "text/html; charset=utf-8"
+    assert stack.wanted
+    told = json.load(s3.get_object(Bucket=stack.outputs["PageBucket"], Key="app/config.json")["Body"])
+    [application] = [e for e in aws.cloudformation.account.stacks if (e.name, e.region) == ("acme", REGIONS[0])]
+    assert told["api"] == application.outputs["ApiUrl"] == stack.wanted.written.parameters["ApiOrigin"]
+    assert told["auth"]["client_id"] == "page"
+    assert moto.looked_again(distribution) == ["/app/*"]
+    for each in aws.cloudformation.account.stacks:
+        if each.name == "acme-bucket" and each.wanted:
+            assert each.wanted.written.parameters["CorsOrigins"] == origin
+    # A file that somebody changed by hand comes back, and CloudFront is told.
+    s3.put_object(Bucket=stack.outputs["PageBucket"], Key="app/app.js", Body=b"alert(1)")
+    assert "the page's files: 1 to put: app.js" in command.done("plan")
+    command.done("deploy", "--yes")
+    assert moto.looked_again(distribution) == ["/app/*", "/app/*"]
+    assert "nothing  the page's files" in command.done("plan")
 
 
 def _down_again(command: Command, aws: Emulator) -> None:

@@ -174,6 +174,17 @@ def replication_object_missing(answer: Answer, world: World) -> None:
     assert (answer.status, answer.json["error"]) == (404, "NoSuchKey")
 
 
+def replication_objects(answer: Answer, world: World) -> None:
+    assert answer.status == 200
+    there, nowhere = answer.json["objects"]
+    assert {dot["place"]: dot["state"] for dot in there["places"]} == dict.fromkeys(world.buckets, "COMPLETED")
+    assert nowhere["version_id"] is None
+
+
+def replication_lag(answer: Answer, world: World) -> None:
+    assert (answer.status, answer.json["step_seconds"], answer.json["unknown"]) == (200, 300, [])
+
+
 def replication_mrap(answer: Answer, world: World) -> None:
     assert (answer.status, answer.json["status"], answer.json["alias"]) == (200, "READY", world.mrap_alias)
 
@@ -272,6 +283,42 @@ def uploads_refused(answer: Answer, world: World) -> None:
 
 def uploads_unknown(answer: Answer, world: World) -> None:
     assert (answer.status, answer.json["error"]) == (404, "NoSuchUpload")
+
+
+def uploads_begin_single(answer: Answer, world: World) -> None:
+    assert (answer.status, answer.json["kind"], answer.json["place"]) == (200, "single", "mrap")
+    done = urllib3.request("PUT", answer.json["url"], body=b"hello", headers=answer.json["headers"], retries=False)
+    assert done.status == 200
+
+
+def uploads_begin_region(answer: Answer, world: World) -> None:
+    assert (answer.status, answer.json["kind"], answer.json["parts"]) == (200, "multipart", 3)
+    assert answer.json["place"] in world.buckets
+
+
+def uploads_list(answer: Answer, world: World) -> None:
+    assert answer.status == 200
+    assert isinstance(answer.json["uploads"], list)
+
+
+def uploads_scheduled(answer: Answer, world: World) -> None:
+    assert answer.value == {"ended": dict.fromkeys(world.buckets, 0), "lost": []}
+
+
+def uploads_uppy_create(answer: Answer, world: World) -> None:
+    assert (answer.status, answer.json["key"]) == (200, "users/alice/film.mp4")
+    assert answer.json["bucket"] in world.buckets.values()
+
+
+def uploads_uppy_params(answer: Answer, world: World) -> None:
+    assert (answer.status, answer.json["method"], answer.json["fields"]["key"]) == (200, "POST", "users/alice/cat.png")
+
+
+def uploads_uppy_sign(answer: Answer, world: World) -> None:
+    assert answer.status == 200
+    begun = urllib3.request("POST", answer.json["url"], headers=answer.json["headers"], retries=False)
+    assert begun.status == 200
+    assert b"<UploadId>" in begun.data
 
 
 @dataclass(frozen=True)
@@ -388,10 +435,12 @@ EXPECTED: dict[str, Callable[[Answer, World], None]] = {
     "replica_events/replicated-after-threshold": Leaves({(SVG, EU): "COMPLETED", (SVG, US): "COMPLETED"}),
     "replication/backends": replication_backends,
     "replication/health": replication_health,
+    "replication/lag": replication_lag,
     "replication/log": replication_log,
     "replication/mrap": replication_mrap,
     "replication/object": replication_object,
     "replication/object-missing": replication_object_missing,
+    "replication/objects": replication_objects,
     "replication/repair-dry-run": replication_nothing_to_mend,
     "replication/repair-key": replication_nothing_to_mend,
     "replication/status": replication_nothing_failed,
@@ -400,9 +449,21 @@ EXPECTED: dict[str, Callable[[Answer, World], None]] = {
     "replicator/unknown": replicator_unknown,
     "uploads/abort-unknown": uploads_unknown,
     "uploads/begin": uploads_begin,
+    "uploads/begin-region": uploads_begin_region,
+    "uploads/begin-single": uploads_begin_single,
     "uploads/complete-unknown": uploads_unknown,
+    "uploads/list": uploads_list,
     "uploads/parts-unknown": uploads_unknown,
     "uploads/refused": uploads_refused,
+    "uploads/scheduled": uploads_scheduled,
+    "uploads/show-unknown": uploads_unknown,
+    "uploads/uppy-abort-unknown": uploads_unknown,
+    "uploads/uppy-complete-unknown": uploads_unknown,
+    "uploads/uppy-create": uploads_uppy_create,
+    "uploads/uppy-params": uploads_uppy_params,
+    "uploads/uppy-part-unknown": uploads_unknown,
+    "uploads/uppy-parts-unknown": uploads_unknown,
+    "uploads/uppy-sign": uploads_uppy_sign,
 }
 # What S3 tells of a version only after it told that there is one.
 AFTER_CREATED = (

@@ -9,6 +9,7 @@ from nearside.errors import (
     Missing,
     MissingBucket,
     MissingPath,
+    MissingUpload,
     MissingVersion,
     NearsideError,
     Refused,
@@ -16,7 +17,7 @@ from nearside.errors import (
     from_s3,
 )
 
-MISSING = {"NoSuchKey", "NotFound", "404", "NoSuchBucket", "NoSuchVersion"}
+MISSING = {"NoSuchKey", "NotFound", "404", "NoSuchBucket", "NoSuchVersion", "NoSuchUpload"}
 CODES = [
     *MISSING,
     *("AccessDenied", "403", "401", "400", "500", "503", "SlowDown", "InternalError", "PermanentRedirect", "301"),
@@ -42,7 +43,8 @@ def test_only_404_codes_become_missing(code: str, status: int) -> None:
         ("404", 404, Missing),
         ("NoSuchBucket", 404, MissingBucket),
         ("NoSuchVersion", 404, MissingVersion),
-        ("NoSuchUpload", 404, Missing),
+        ("NoSuchUpload", 404, MissingUpload),
+        ("NoSuchWhatever", 404, Missing),
         ("AccessDenied", 403, Refused),
         ("403", 403, Refused),
         ("OddRefusal", 403, Refused),

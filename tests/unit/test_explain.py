@@ -159,3 +159,12 @@ def test_of_a_copy_that_was_only_found_nobody_says_when_it_came_or_that_it_was_f
     there = copies(answer)["us-east-2"]
     assert (there.source, there.arrived_at, there.lag_ms) == ("eu-west-2", None, None)
     assert copies(answer)["eu-west-2"].source is None
+
+
+def test_a_place_that_lost_its_version_and_its_time_does_not_make_the_version_old() -> None:
+    lost = Replica(key=KEY, version="m", place="eu-west-2", state="ABSENT", marker=True, removed=9_000_000)
+    marker = held("m", "us-east-2", 3_001_000, made=3_000_000, marker=True)
+    answer = Scene(held("v1", "eu-west-2", 1_000_000), lost, marker).explain()
+    assert [(each.version, each.made_at.timestamp()) for each in answer.versions] == [("m", 3_000.0), ("v1", 1_000.0)]
+    only = Scene(held("v1", "eu-west-2", 1_000_000), lost).explain()
+    assert [each.made_at.timestamp() for each in only.versions if each.version == "m"] == [9_000.0]

@@ -1,7 +1,9 @@
 """Uploads straight to a place: what is signed, what is refused, and what becomes of them."""
 
+import base64
 import hashlib
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -9,15 +11,7 @@ from nearside.access import Caller, Policy, Rule
 from nearside.errors import BadRequest, MissingBucket, Refused, Unreachable
 from nearside.gateway.copying import Copier
 from nearside.gateway.describing import Conditions, Described
-from nearside.gateway.direct_uploads import (
-    OPEN_SECONDS,
-    CompleteAsked,
-    DirectUploads,
-    PartDone,
-    PartsAsked,
-    UploadAsked,
-    UploadBegun,
-)
+from nearside.gateway.direct_uploads import OPEN_SECONDS, DirectUploads
 from nearside.gateway.errors import MissingUpload, Unavailable
 from nearside.gateway.leftovers import OLD_SECONDS
 from nearside.gateway.parts import PartsOf
@@ -27,6 +21,7 @@ from nearside.gateway.replicating import Replicator
 from nearside.gateway.spreading import Spreader
 from nearside.gateway.writing import Writer
 from nearside.sealing import Seal
+from nearside.uploads_items import CompleteAsked, PartDone, PartsAsked, UploadAsked, UploadBegun
 from tests.unit.gateway_memory import PROMISE, Clock, MemoryRecords, MemoryStore, MemoryUploads, leases_of, places_of
 
 BUCKET, KEY = "photos", "users/a/film.mp4"
@@ -221,12 +216,31 @@ def test_a_bucket_that_is_none_is_refused(uploading: Uploading) -> None:
         ("/.nearside/a", "gateway keeps"),
         ("a/../.nearside/a", "gateway keeps"),
         ("a\0b", "NUL"),
-        ("é" * 513, "1026 bytes"),
     ],
 )
-def test_a_key_that_cannot_be_one_is_refused(key: str, words: str) -> None:
-    with pytest.raises(ValueError, match=words):
-        UploadAsked(bucket=BUCKET, key=key, size=1)
+def test_a_key_that_cannot_be_one_is_refused(uploading: Uploading, key: str, words: str) -> None:
+    with pytest.raises(BadRequest, match=words):
+        uploading.uploads.begin(UploadAsked(bucket=BUCKET, key=key, size=1), ANYONE)
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"size": 0}, "size is 0: expected at least 1"),
+        ({"place": "eu-west-2"}, "place does not go with bucket"),
+        ({"if_none_match": "*"}, "if_none_match does not go with bucket"),
+        ({"checksums": True}, "checksums does not go with bucket"),
+    ],
+)
+def test_what_the_gateways_places_cannot_do_is_refused(uploading: Uploading, more: dict[str, Any], words: str) -> None:
+    with pytest.raises(BadRequest, match=words):
+        uploading.uploads.begin(UploadAsked(**{"bucket": BUCKET, "key": KEY, "size": 1, **more}), ANYONE)
+
+
+def test_a_parts_checksum_is_refused_where_nobody_would_look_at_it(uploading: Uploading) -> None:
+    begun = uploading.uploads.begin(asked(), A)
+    with pytest.raises(BadRequest, match="sha256: places that are not AWS"):
+        uploading.uploads.parts(begun.id, PartsAsked([1], {"1": base64.b64encode(b"h" * 32).decode()}), A)
 
 
 def test_parts_out_of_order_are_refused(uploading: Uploading) -> None:

@@ -109,4 +109,6 @@ def test_what_may_be_unchanged_is_asked_for_by_its_tag() -> None:
 
 def test_only_posts_take_a_body() -> None:
     taking = {path for (_, path), each in OPERATIONS.items() if "requestBody" in each}
-    assert taking == {*("/presign", "/replication/repair", "/uploads", "/uploads/{id}/parts", "/uploads/{id}/complete")}
+    uploads = {"/uploads", "/uploads/{id}/parts", "/uploads/{id}/complete"}
+    of_uppy = {"/s3/sign", "/s3/multipart", "/s3/multipart/{id}/complete"}
+    assert taking == {"/presign", "/replication/repair", "/replication/objects", *uploads, *of_uppy}

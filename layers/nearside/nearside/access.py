@@ -2,16 +2,23 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
-from nearside.errors import Refused
+from nearside.errors import BadRequest, Refused, TooLarge
 
 type Action = Literal["read", "write", "delete"]
 
 ACTION_OF_METHOD: Mapping[str, Action] = {"GET": "read", "HEAD": "read", "PUT": "write", "DELETE": "delete"}
 
+# What the stack keeps in the buckets for itself: what adopting them changed, canaries.
+OWN_PREFIX = ".nearside/"
+
+# RFC 9110, 8.3.1. Of a header with several types (`image/png, text/html`) some browsers take the last
+# (https://fetch.spec.whatwg.org/#content-type-header), so anything else is of no pattern.
+_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_TYPE = re.compile(rf'({_TOKEN}/{_TOKEN})(?:[ \t]*;[ \t]*{_TOKEN}=(?:{_TOKEN}|"(?:[^"\\]|\\.)*"))*')
 _CLAIM = re.compile(r"\$\{([^}]+)\}")
 
 
@@ -19,13 +26,16 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Callers who have `claim` (and, where `equals` is given, have it with that value, or that value in their list)
     may do `actions` with keys under `prefixes`.
 
-    A prefix may name claims: `users/${sub}/`. The prefix `""` is the whole bucket.
+    A prefix may name claims: `users/${sub}/`. The prefix `""` is the whole bucket. `max_bytes` and `content_types`
+    (such as `image/*`) limit what they may write there.
     """
 
     claim: str
     prefixes: list[str]
     actions: list[Action]
     equals: str | None = None
+    max_bytes: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    content_types: list[str] | None = None
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -49,15 +59,90 @@ class Policy(msgspec.Struct, frozen=True):
 
     def allows(self, caller: Caller, action: Action, key: str) -> bool:
         """Whether `check` lets it pass."""
-        return caller.trusted or any(key.startswith(prefix) for prefix in self.prefixes(caller, action))
+        return caller.trusted or bool(self._over(caller, action, key))
+
+    def check_write(
+        self, caller: Caller, key: str, size: int | None, content_type: str | None, named: Sequence[str]
+    ) -> None:
+        """Raises Refused unless the caller may write `key`, TooLarge for more bytes than every rule that lets them
+        write it takes, Refused for another type, BadRequest when a rule limits what is not said (None). `named` is what
+        the request calls the size and the type."""
+        if caller.trusted:
+            return
+        rules = self._over(caller, "write", key)
+        if not rules:
+            raise Refused(f"{caller.name} may not write {key!r}")
+        failures = [_limited(rule, size, content_type, named) for rule in rules]
+        if all(failures):
+            error = failures[-1]
+            assert error is not None  # for mypy: all of them are errors
+            raise error
+
+    def limits_writes(self, caller: Caller, key: str) -> bool:
+        """Whether every rule that lets the caller write `key` limits sizes or types."""
+        rules = self._over(caller, "write", key)
+        return not caller.trusted and all(
+            rule.max_bytes is not None or rule.content_types is not None for rule in rules
+        )
+
+    def max_bytes(self, caller: Caller, key: str, content_type: str | None) -> int | None:
+        """The most bytes that the caller may write to `key` as that type; None: the policy has no limit."""
+        limits = [
+            rule.max_bytes
+            for rule in self._over(caller, "write", key)
+            if rule.content_types is None or _is_of(rule.content_types, content_type)
+        ]
+        if caller.trusted or None in limits:
+            return None
+        return max((each for each in limits if each is not None), default=0)
 
     def prefixes(self, caller: Caller, action: Action) -> list[str]:
         """The prefixes under which a caller who is not trusted may do `action`."""
+        return [prefix for _, prefix in self._given(caller, action)]
+
+    def _over(self, caller: Caller, action: Action, key: str) -> list[Rule]:
+        """The rules that let the caller do it with the key; with one of Nearside's own, those that name its prefix."""
+        own = action != "read" and key.startswith(OWN_PREFIX)
+        return [
+            rule
+            for rule, prefix in self._given(caller, action)
+            if key.startswith(prefix) and (not own or prefix.startswith(OWN_PREFIX))
+        ]
+
+    def _given(self, caller: Caller, action: Action) -> list[tuple[Rule, str]]:
+        """Each rule that gives the caller the action, with each of its prefixes."""
         found = []
         for rule in self.rules:
             if action in rule.actions and _has(caller, rule):
-                found += [p for p in (_filled(prefix, caller) for prefix in rule.prefixes) if p is not None]
+                filled = (_filled(prefix, caller) for prefix in rule.prefixes)
+                found += [(rule, prefix) for prefix in filled if prefix is not None]
         return found
+
+
+def _limited(
+    rule: Rule, size: int | None, content_type: str | None, named: Sequence[str]
+) -> BadRequest | Refused | None:
+    """What keeps the rule from letting it pass."""
+    if rule.max_bytes is not None:
+        if size is None:
+            return BadRequest(f"{named[0]} is missing: the policy takes at most {rule.max_bytes} bytes here")
+        if size > rule.max_bytes:
+            return TooLarge(f"{named[0]} is {size}: the policy takes at most {rule.max_bytes} bytes here")
+    if rule.content_types is not None and not _is_of(rule.content_types, content_type):
+        wanted = ", ".join(rule.content_types)
+        if content_type is None:
+            return BadRequest(f"{named[1]} is missing: the policy takes {wanted} here")
+        return Refused(f"{named[1]} is {content_type!r}: the policy takes {wanted} here")
+    return None
+
+
+def _is_of(patterns: Sequence[str], content_type: str | None) -> bool:
+    """Whether the type, without its parameters, is one of the patterns': `image/png`, `image/*`, `*/*`."""
+    match = _TYPE.fullmatch((content_type or "").strip(" \t"))
+    if match is None or "*" in match[1]:
+        return False
+    plain = match[1].lower()
+    return any(pattern.lower() in (plain, f"{plain.partition('/')[0]}/*", "*/*") for pattern in patterns)
 
 
 def _has(caller: Caller, rule: Rule) -> bool:

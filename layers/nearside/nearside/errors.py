@@ -5,17 +5,20 @@
     ├── BadRequest                400 InvalidRequest         names the field, the value and the limit
     │   ├── BadCursor             400 InvalidCursor
     │   ├── TooLarge              413 EntityTooLarge         the request is larger than the limit
-    │   └── AnswerTooLarge        413 AnswerTooLarge         the answer would be larger than Lambda can give
+    │   ├── AnswerTooLarge        413 AnswerTooLarge         the answer would be larger than Lambda can give
+    │   └── PreconditionFailed    412 PreconditionFailed     what the client demanded of the object is not so
     ├── Unauthenticated           401 Unauthenticated        nobody vouched for the caller
     ├── Refused                   403 AccessDenied           by our policy, or by S3
     ├── Missing                   404 NoSuchKey              only ever raised for a 404 code of S3
     │   ├── MissingBucket         404 NoSuchBucket
     │   ├── MissingVersion        404 NoSuchVersion
+    │   ├── MissingUpload         404 NoSuchUpload           there is no such upload, or not any more
     │   └── MissingPath           404 {"error": "Path 'demo' does not exist in the bucket"}
     ├── Unreachable               500 EndpointUnreachable    no answer, or a 5xx: nothing is known of the object
     ├── NoCredentials             500 NoCredentials          the credential chain is empty or its session is over
     ├── Contended                 500 Contended              too many wrote the same record at once: try again
-    └── BadEvent                  500 BadEvent               a message that is no event of a bucket of ours
+    ├── BadEvent                  500 BadEvent               a message that is no event of a bucket of ours
+    └── Unavailable               503 ServiceUnavailable     too few places answer: try again
 
 The gateway's own, which only it needs, are the rest of this tree in `nearside.gateway.errors`.
 
@@ -60,6 +63,11 @@ class AnswerTooLarge(BadRequest):
     code = "AnswerTooLarge"
 
 
+class PreconditionFailed(BadRequest):
+    status = 412
+    code = "PreconditionFailed"
+
+
 class Unauthenticated(NearsideError):
     status = 401
     code = "Unauthenticated"
@@ -81,6 +89,10 @@ class MissingBucket(Missing):
 
 class MissingVersion(Missing):
     code = "NoSuchVersion"
+
+
+class MissingUpload(Missing):
+    code = "NoSuchUpload"
 
 
 class MissingPath(Missing):
@@ -107,6 +119,11 @@ class BadEvent(NearsideError):
     code = "BadEvent"
 
 
+class Unavailable(NearsideError):
+    status = 503
+    code = "ServiceUnavailable"
+
+
 # S3's codes: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html. A HEAD has no body, so its code
 # is the bare status, which botocore reports as "403" or "404".
 _BY_S3_CODE: dict[str, type[NearsideError]] = {
@@ -115,6 +132,7 @@ _BY_S3_CODE: dict[str, type[NearsideError]] = {
     "404": Missing,
     "NoSuchBucket": MissingBucket,
     "NoSuchVersion": MissingVersion,
+    "NoSuchUpload": MissingUpload,
     "AccessDenied": Refused,
     "AllAccessDisabled": Refused,
     "AccountProblem": Refused,

@@ -7,10 +7,10 @@ from typing import Literal, Protocol
 import msgspec
 
 from nearside.absence import Case, why
-from nearside.catalog import Current, Replica
 from nearside.copies import LooksClosely, Sight
 from nearside.errors import Missing, NearsideError, Refused, Unreachable
 from nearside.places import Place
+from nearside.records import Current, Replica, made_at
 from nearside.replicas import Denied, Findings, FindsReplicas, Held, Question, Silent
 from nearside.replication_rules import Bucket, Buckets, ReadsBuckets, Unknown
 
@@ -139,7 +139,7 @@ class _Scene:
         grouped: dict[str, list[Replica]] = {}
         for record in records:
             grouped.setdefault(record.version, []).append(record)
-        made = {version: min(each.time for each in group) for version, group in grouped.items()}
+        made = {version: made_at(group) for version, group in grouped.items()}
         order = sorted(grouped, key=lambda version: (made[version], version), reverse=True)
         here = [version for version in order if any(each.state != "ABSENT" for each in grouped[version])]
         return [

@@ -15,8 +15,9 @@ MAX_KEY_BYTES = 1_024  # https://docs.aws.amazon.com/AmazonS3/latest/userguide/o
 MAX_PUT_BYTES = 5 * 1024**3  # one PUT or one part: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 DEFAULT_EXPIRES_SECONDS = 3_600
 
+# Python's `$` fits before a last line feed too, which would end the header that the text becomes.
 type Method = Literal["GET", "HEAD", "PUT", "DELETE"]
-type Header = Annotated[str, msgspec.Meta(min_length=1, max_length=1024, pattern=r"^[\x20-\x7e]+$")]
+type Header = Annotated[str, msgspec.Meta(min_length=1, max_length=1024, pattern=r"^[\x20-\x7e]+$(?!\n)")]
 
 _OVERRIDES = {
     "response_cache_control": "response-cache-control",

@@ -7,54 +7,20 @@ import msgspec
 
 from nearside import __version__
 from nearside.explain import ObjectReplication
-from nearside.gateway.direct_uploads import (
-    CompleteAsked,
-    PartsAsked,
-    PartUrls,
-    UploadAborted,
-    UploadAsked,
-    UploadBegun,
-    UploadDone,
-)
 from nearside.health import Backends, Health
 from nearside.items import Batch, Failed, Item, Presigned, Presigns
 from nearside.json_objects import JsonAsked
+from nearside.lag_series import LagAsked, LagSeries
 from nearside.listing import Asked, Listing
 from nearside.mrap import MrapState
 from nearside.repair import RepairAsked, Repairs
 from nearside.replication import ReplicationHealth
+from nearside.routes import Endpoints as Endpoints
+from nearside.routes import Error, Route
 from nearside.settings import AuthMode
+from nearside.uploads_routes import UPLOADS
+from nearside.whereabouts import ManyDots, ObjectDots, ObjectFailed, ObjectsAsked
 from nearside.work_lists import LogAsked, Operations, ReplicaStatuses, StatusAsked
-
-
-class Error(msgspec.Struct, frozen=True):
-    """What every refusal looks like: S3's code or a name, and what is wrong in words. A path that does not exist has
-    the sentence as its `error` and no `message`."""
-
-    error: str
-    message: str = ""
-
-
-class Endpoints(msgspec.Struct, frozen=True):
-    """The routes of this API, as `METHOD /path`."""
-
-    endpoints: list[str]
-
-
-class Route(msgspec.Struct, frozen=True, kw_only=True):
-    """One route: API Gateway's key for it, the function that answers, and the types that go in and out; of several
-    types any one. `unchanged` where it may answer 304 to an If-None-Match."""
-
-    key: str
-    function: str
-    summary: str
-    answer: tuple[Any, ...]
-    body: tuple[Any, ...] = ()
-    query: Any = None
-    errors: tuple[int, ...] = ()
-    media_type: str = "application/json"
-    unchanged: bool = False
-
 
 _LISTING_ERRORS = (400, 403, 404, 413)
 
@@ -106,6 +72,22 @@ ROUTES = (
         errors=(400, 403, 404),
     ),
     Route(
+        key="POST /replication/objects",
+        function="replication",
+        summary="The newest version of each of up to 100 objects in every place.",
+        body=(ObjectsAsked,),
+        answer=(ManyDots,),
+        errors=(400, 413),
+    ),
+    Route(
+        key="GET /replication/lag",
+        function="replication",
+        summary="How long copies took to arrive in each place over the last hours, in steps of five minutes.",
+        query=LagAsked,
+        answer=(LagSeries,),
+        errors=(400, 403),
+    ),
+    Route(
         key="POST /replication/repair",
         function="replication",
         summary="Mends replicas that failed or are overdue, with a proof; a dry run says what would be done.",
@@ -142,37 +124,7 @@ ROUTES = (
         answer=(Operations,),
         errors=(400, 403, 413),
     ),
-    Route(
-        key="POST /uploads",
-        function="uploads",
-        summary="Begins an upload straight to one of the gateway's places, past Lambda's limits.",
-        body=(UploadAsked,),
-        answer=(UploadBegun,),
-        errors=(400, 403, 404, 413, 503),
-    ),
-    Route(
-        key="POST /uploads/{id}/parts",
-        function="uploads",
-        summary="Where to PUT parts of it.",
-        body=(PartsAsked,),
-        answer=(PartUrls,),
-        errors=(400, 403, 404, 413),
-    ),
-    Route(
-        key="POST /uploads/{id}/complete",
-        function="uploads",
-        summary="Makes the object of the parts; it can be read at once, and is copied to every place.",
-        body=(CompleteAsked,),
-        answer=(UploadDone,),
-        errors=(400, 403, 404, 413, 503),
-    ),
-    Route(
-        key="DELETE /uploads/{id}",
-        function="uploads",
-        summary="Ends an upload without an object.",
-        answer=(UploadAborted,),
-        errors=(403, 404),
-    ),
+    *UPLOADS,
     Route(
         key="GET /json/{path+}",
         function="explorer",
@@ -205,7 +157,12 @@ _SECURITY: dict[AuthMode, dict[str, Any]] = {
 
 def document(auth_mode: AuthMode) -> dict[str, Any]:
     """The OpenAPI document, as JSON-ready values, with the security of the API's authorizer."""
-    types = [each for route in ROUTES for each in (*route.answer, *route.body)] + [Failed, Error]
+    types = [each for route in ROUTES for each in (*route.answer, *route.body)] + [
+        Failed,
+        ObjectDots,
+        ObjectFailed,
+        Error,
+    ]
     schemas, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
     by_type = dict(zip(types, schemas, strict=True))
     paths: dict[str, Any] = {}
@@ -258,6 +215,7 @@ _WORDS = {
     403: "The caller may not do this with this key, or S3 refused.",
     404: "It does not exist, and S3 said so.",
     409: "It changed again and again while it was read: try again.",
+    412: "What the client demanded of the object is not so: there is one already.",
     413: "The request, or what would be its answer, is over the limit.",
     500: "A place cannot be reached, or an unexpected error; the message says which.",
     502: "What came from S3 was damaged: try again.",
@@ -280,7 +238,8 @@ _IF_NONE_MATCH = {"name": "If-None-Match", "in": "header", "schema": {"type": "s
 _PATHS = {
     "path": "The folder's or object's path, slashes and all.",
     "key": "The object's key, slashes and all.",
-    "id": "The upload's id, as POST /uploads gave it.",
+    "id": "The upload's id, as it was given when it began.",
+    "number": "The part's number, 1 to 10,000.",
 }
 
 

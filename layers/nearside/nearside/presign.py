@@ -117,11 +117,22 @@ class Presigner(msgspec.Struct, frozen=True):
             return item
         try:
             self.policy.check(caller, ACTION_OF_METHOD[item.method], item.key)
+            if item.method == "PUT":
+                self._check_limits(item, caller)
             if item.place is not None:
                 self.named(item.place)
         except NearsideError as error:
             return error
         return item
+
+    def _check_limits(self, item: Item, caller: Caller) -> None:
+        """What the policy takes there: it is signed, so that S3 holds the client to it. A part says nothing of the
+        whole, so whoever has limits gets parts from `POST /uploads`, which looks at the whole."""
+        if item.upload_id is None:
+            named = ("content_length", "content_type")
+            self.policy.check_write(caller, item.key, item.content_length, item.content_type, named)
+        elif self.policy.limits_writes(caller, item.key):
+            raise Refused(f"the policy limits what {caller.name} may write to {item.key!r}: upload it by POST /uploads")
 
     def named(self, name: str) -> Place:
         """The place of that name. Raises BadRequest, naming those there are."""

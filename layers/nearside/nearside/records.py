@@ -1,6 +1,6 @@
 """The catalog's records, and what it needs of a store of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal, Protocol
 
 import msgspec
@@ -61,6 +61,14 @@ class Replica(msgspec.Struct, frozen=True, kw_only=True):
         if self.state == "FAILED" and self.failed is not None:
             return self.failed
         return self.made or self.observed or self.failed or 0
+
+
+def made_at(records: Iterable[Replica]) -> int:
+    """When a version was made, as far as any place's record tells; else when it went; 0: nobody knows. (Of what is
+    deleted in a place before its event came its record has no time.)"""
+    known = list(records)
+    times = [each.time for each in known if each.time] or [each.removed for each in known if each.removed]
+    return min(times, default=0)
 
 
 class Current(msgspec.Struct, frozen=True, kw_only=True):

@@ -228,6 +228,11 @@ def v4a_key(access_key_id: str, secret_access_key: str) -> ec.EllipticCurvePriva
     raise NoCredentials("no SigV4A key can be derived from these credentials")  # odds of 2**-8000
 
 
+def encoded_path(key: str) -> str:
+    """A key as an address has it, its slashes as they are."""
+    return _encoded(key, _ENCODED_PATH)
+
+
 def _encoded(text: str, table: Sequence[str] = _ENCODED) -> str:
     """S3's percent-encoding: each byte of UTF-8 but the unreserved ones. (urllib.parse has it too, and would cost a
     cold start 4 ms.)"""

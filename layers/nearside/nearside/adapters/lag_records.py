@@ -3,6 +3,7 @@
 import random
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import reduce
 
 from nearside.adapters.tables import Changed, Tables, decoded, encoded
 from nearside.lag import EMPTY, Histogram
@@ -10,6 +11,7 @@ from nearside.lag import EMPTY, Histogram
 # A minute of a place is so many items, each good for 1,000 writes a second; a batch of events makes one or two.
 SHARDS = 4
 KEEP_SECONDS = 3 * 24 * 3600
+_MINUTE = "%Y-%m-%dT%H:%MZ"
 
 
 class LagRecords:
@@ -45,7 +47,11 @@ class LagRecords:
 
     def between(self, place: str, since: int, until: int) -> Histogram:
         """What was recorded in the minutes from `since` to `until`, both included, in milliseconds since the epoch."""
-        found = EMPTY
+        return reduce(Histogram.plus, self.minutes(place, since, until).values(), EMPTY)
+
+    def minutes(self, place: str, since: int, until: int) -> dict[int, Histogram]:
+        """The same for each minute of which something is on record; `nearside.lag_series.ReadsLagMinutes`."""
+        found: dict[int, Histogram] = {}
         for shard in range(SHARDS):
             pages = self._tables.query(
                 self._tables.home(place),
@@ -61,9 +67,10 @@ class LagRecords:
                 counts = {
                     int(name[1:]): count for name, count in values.items() if name[0] == "b" and name[1:].isdigit()
                 }
-                found = found.plus(Histogram(counts, values.get("max", 0)))
+                at = int(datetime.strptime(values["SK"], _MINUTE).replace(tzinfo=UTC).timestamp()) * 1000
+                found[at] = found.get(at, EMPTY).plus(Histogram(counts, values.get("max", 0)))
         return found
 
 
 def _minute(at: int) -> str:
-    return datetime.fromtimestamp(at // 1000, UTC).strftime("%Y-%m-%dT%H:%MZ")
+    return datetime.fromtimestamp(at // 1000, UTC).strftime(_MINUTE)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated
 
 import msgspec
 
@@ -16,105 +15,21 @@ from nearside.gateway.records import Copy, Generation, Part, Record, Store, Stor
 from nearside.gateway.s3_requests import object_key
 from nearside.gateway.writing import Writer
 from nearside.sealing import NotOurs, Seal
+from nearside.uploads_items import (
+    CompleteAsked,
+    PartsAsked,
+    PartUrl,
+    PartUrls,
+    UploadAborted,
+    UploadAsked,
+    UploadBegun,
+    UploadDone,
+)
+from nearside.uploads_sizes import part_bytes_of, part_count, part_size
 
-MAX_BYTES = 5 * 1024**4  # https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
-MAX_PARTS = 10_000
-PART_BYTES = 16 * 1024**2
 URL_SECONDS = 3_600
 # Reconcile takes parts that are 7 days old, and of no object, for left over; S3 dates an object by its upload's begin.
 OPEN_SECONDS = 6 * 24 * 3600
-
-type Header = Annotated[str, msgspec.Meta(min_length=1, max_length=1024, pattern=r"^[\x20-\x7e]+$")]
-type PartNumber = Annotated[int, msgspec.Meta(ge=1, le=MAX_PARTS)]
-
-
-class UploadAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An object that is to be uploaded into a bucket of the gateway: its size in bytes, its headers, and if it is known
-    the SHA-256 of its bytes in hex, which is compared when the object is copied to the other places."""
-
-    bucket: Annotated[str, msgspec.Meta(min_length=3, max_length=63)]
-    key: Annotated[str, msgspec.Meta(min_length=1)]
-    size: Annotated[int, msgspec.Meta(ge=1, le=MAX_BYTES)]
-    content_type: Header | None = None
-    cache_control: Header | None = None
-    content_disposition: Header | None = None
-    sha256: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")] | None = None
-
-    def __post_init__(self) -> None:
-        try:
-            object_key(self.key)  # what S3's clients may not write, nobody may
-        except BadRequest as error:
-            raise ValueError(f"key: {error}") from error
-
-    def headers(self) -> dict[str, str]:
-        """As a GET answers them."""
-        pairs = {
-            "content-type": self.content_type or "application/octet-stream",
-            "cache-control": self.cache_control,
-            "content-disposition": self.content_disposition,
-        }
-        return {name: value for name, value in pairs.items() if value is not None}
-
-
-class UploadBegun(msgspec.Struct, frozen=True):
-    """An upload: parts 1 to `parts`, each of `part_bytes` bytes but the last. `id` goes with every further request;
-    `place` is where the parts go."""
-
-    id: str
-    place: str
-    part_bytes: int
-    parts: int
-
-
-class PartsAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The parts whose URLs are wanted."""
-
-    numbers: Annotated[list[PartNumber], msgspec.Meta(min_length=1, max_length=1_000)]
-
-
-class PartUrl(msgspec.Struct, frozen=True):
-    """Where to PUT a part: `size` bytes, until `expires_at`. Its answer's ETag is wanted at the end."""
-
-    number: int
-    url: str
-    size: int
-    expires_at: datetime
-
-
-class PartUrls(msgspec.Struct, frozen=True):
-    """In the order in which they were asked for."""
-
-    parts: list[PartUrl]
-
-
-class PartDone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A part that the place took, and the ETag that it answered with."""
-
-    number: PartNumber
-    etag: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
-
-
-class CompleteAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Every part, in order."""
-
-    parts: Annotated[list[PartDone], msgspec.Meta(min_length=1, max_length=MAX_PARTS)]
-
-
-class UploadDone(msgspec.Struct, frozen=True):
-    """The object as it can be read from now on. `replication` says how each place stands to it."""
-
-    bucket: str
-    key: str
-    size: int
-    etag: str
-    replication: dict[str, str]
-
-
-class UploadAborted(msgspec.Struct, frozen=True):
-    """What is not uploaded after all."""
-
-    bucket: str
-    key: str
 
 
 class _Ticket(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,23 +75,26 @@ class DirectUploads:
         self._seal = seal
 
     def begin(self, asked: UploadAsked, caller: Caller) -> UploadBegun:
-        """A new upload, in the first place that answers. Raises Refused, MissingBucket, Unavailable."""
-        self._check(caller, asked.bucket, asked.key)
-        if self._leases.records.bucket(asked.bucket) is None:
-            raise MissingBucket(f"there is no bucket {asked.bucket!r}")
+        """A new upload, in the first place that answers. Raises BadRequest, Refused, TooLarge, MissingBucket,
+        Unavailable."""
+        bucket = _bucket_of(asked)
+        named = ("size", "content_type")
+        self._policy.check_write(caller, f"{bucket}/{asked.key}", asked.size, asked.content_type, named)
+        if self._leases.records.bucket(bucket) is None:
+            raise MissingBucket(f"there is no bucket {bucket!r}")
         now = self._leases.clock()
         generation = Generation(id=new_id(now), made=int(now * 1000), size=asked.size, etag="", headers=asked.headers())
-        part_bytes = max(PART_BYTES, -(-asked.size // MAX_PARTS))
+        part_bytes = part_bytes_of(asked.size)
         said = []
         for name in self._places.in_order(self._places.names):
             staged = f".nearside/parts/{generation.id}/00001-direct"
             try:
-                multipart = self._places.ask(name, lambda store: _begun(store, asked.bucket, staged, generation))  # noqa: B023 - called at once
+                multipart = self._places.ask(name, lambda store: _begun(store, bucket, staged, generation))  # noqa: B023 - called at once
             except NearsideError as error:
                 said.append(f"{name}: {error}")
                 continue
             ticket = _Ticket(
-                bucket=asked.bucket,
+                bucket=bucket,
                 key=asked.key,
                 upload=generation.id,
                 place=name,
@@ -187,20 +105,23 @@ class DirectUploads:
                 sha256=asked.sha256 or "",
             )
             sealed = self._seal.sealed(msgspec.json.encode(ticket))
-            return UploadBegun(sealed, name, part_bytes, -(-asked.size // part_bytes))
+            count = part_count(asked.size, part_bytes)
+            return UploadBegun(id=sealed, kind="multipart", place=name, part_bytes=part_bytes, parts=count)
         raise Unavailable(f"no place takes an upload now ({'; '.join(said)})")
 
     def parts(self, upload_id: str, asked: PartsAsked, caller: Caller) -> PartUrls:
         """A URL for each part. Raises BadRequest for a number beyond the last, Refused, MissingUpload."""
         ticket = self._opened(upload_id, caller)
-        count = -(-ticket.size // ticket.part_bytes)
+        if asked.sha256:
+            raise BadRequest("sha256: places that are not AWS may not check it; give the whole's to POST /uploads")
+        count = part_count(ticket.size, ticket.part_bytes)
         until = datetime.fromtimestamp(self._leases.clock() + URL_SECONDS, UTC)
         store = self._places[ticket.place].store
         found = []
         for number in asked.numbers:
             if number > count:
                 raise BadRequest(f"numbers has {number}: this upload has {count} parts")
-            size = min(ticket.part_bytes, ticket.size - (number - 1) * ticket.part_bytes)
+            size = part_size(ticket.size, ticket.part_bytes, number)
             query = {"partNumber": str(number), "uploadId": ticket.multipart}
             url = store.presign(ticket.bucket, ticket.staged, None, URL_SECONDS, query, "PUT")
             found.append(PartUrl(number, url, size, until))
@@ -221,7 +142,10 @@ class DirectUploads:
             record = self._committed(ticket, self._completed(ticket, [part.etag.strip('"') for part in asked.parts]))
         assert record.current is not None  # for mypy: it was just committed
         states = {name: copy.state for name, copy in record.copies.items()}
-        return UploadDone(record.bucket, record.key, record.current.size, record.current.etag, dict(states))
+        current = record.current
+        return UploadDone(
+            bucket=record.bucket, key=record.key, size=current.size, etag=current.etag, replication=dict(states)
+        )
 
     def abort(self, upload_id: str, caller: Caller) -> UploadAborted:
         """Ends the upload; nothing happens to one that is complete. Raises Refused, MissingUpload, Unreachable."""
@@ -279,6 +203,20 @@ class DirectUploads:
     def _check(self, caller: Caller, bucket: str, key: str) -> None:
         """A rule's prefixes begin with the bucket here: `photos/users/a/`."""
         self._policy.check(caller, "write", f"{bucket}/{key}")
+
+
+def _bucket_of(asked: UploadAsked) -> str:
+    """The gateway's bucket. Raises BadRequest for what its places cannot do, or what no client of S3's may write."""
+    object_key(asked.key)
+    for field in ("if_none_match", "place"):
+        if getattr(asked, field) is not None:
+            raise BadRequest(f"{field} does not go with bucket: it is for uploads to the regions")
+    if asked.checksums:
+        raise BadRequest("checksums does not go with bucket: give the whole's sha256")
+    if asked.size < 1:
+        raise BadRequest(f"size is {asked.size}: expected at least 1 with bucket")
+    assert asked.bucket is not None  # the handler brings no other
+    return asked.bucket
 
 
 def _begun(store: Store, bucket: str, staged: str, generation: Generation) -> str:

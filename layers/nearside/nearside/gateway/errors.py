@@ -17,14 +17,11 @@
     ├── BadAuthorization      400 AuthorizationHeaderMalformed
     ├── BadQueryAuthorization 400 AuthorizationQueryParametersError
     ├── LengthMissing         411 MissingContentLength
-    ├── PreconditionFailed    412 PreconditionFailed
     └── InvalidRange          416 InvalidRange
     Refused
     ├── UnknownAccessKey      403 InvalidAccessKeyId
     ├── WrongSignature        403 SignatureDoesNotMatch
     └── Skewed                403 RequestTimeTooSkewed              the client's clock is over 15 minutes off
-    Missing
-    └── MissingUpload         404 NoSuchUpload
     Contended
     ├── Busy                  503 SlowDown                          somebody else holds the object's lease
     └── LeaseLost             409 OperationAborted                  the lease ended before the record was written
@@ -36,14 +33,17 @@
     ├── BucketNotEmpty        409 BucketNotEmpty
     ├── WriteConflict         409 ConditionalRequestConflict        another write of the key was under way
     ├── NotSupported          501 NotImplemented                    what S3 can, and the gateway cannot do truly
-    ├── OutOfTime             500 OutOfTime                         the function is about to end: the next goes on
-    └── Unavailable           503 ServiceUnavailable                too few places answer: try again
-        └── Replaced          503 Replaced                          the object was replaced while it was read
+    └── OutOfTime             500 OutOfTime                         the function is about to end: the next goes on
+    Unavailable
+    └── Replaced              503 Replaced                          the object was replaced while it was read
 
 Those without words mean what S3 means by them: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 """
 
-from nearside.errors import BadRequest, Contended, Missing, NearsideError, Refused, Unreachable
+from nearside.errors import BadRequest, Contended, NearsideError, Refused, Unreachable
+from nearside.errors import MissingUpload as MissingUpload
+from nearside.errors import PreconditionFailed as PreconditionFailed
+from nearside.errors import Unavailable as Unavailable
 
 
 class BadDigest(BadRequest):
@@ -111,11 +111,6 @@ class LengthMissing(BadRequest):
     code = "MissingContentLength"
 
 
-class PreconditionFailed(BadRequest):
-    status = 412
-    code = "PreconditionFailed"
-
-
 class InvalidRange(BadRequest):
     status = 416
     code = "InvalidRange"
@@ -131,10 +126,6 @@ class WrongSignature(Refused):
 
 class Skewed(Refused):
     code = "RequestTimeTooSkewed"
-
-
-class MissingUpload(Missing):
-    code = "NoSuchUpload"
 
 
 class MethodNotAllowed(NearsideError):
@@ -160,11 +151,6 @@ class WriteConflict(NearsideError):
 class NotSupported(NearsideError):
     status = 501
     code = "NotImplemented"
-
-
-class Unavailable(NearsideError):
-    status = 503
-    code = "ServiceUnavailable"
 
 
 class Replaced(Unavailable):
