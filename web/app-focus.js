@@ -10,7 +10,9 @@ export function keepFocus(home) {
   let due = 0;
   const look = () => {
     due = 0;
-    if (document.activeElement !== document.body || !last) return;
+    const now = document.activeElement;
+    // A browser takes the focus from what was hidden only after this frame: what cannot have it any more has lost it already.
+    if (!last || (now && now !== document.body && canHaveIt(now))) return;
     // A button that is disabled while it works comes back to itself.
     if (canHaveIt(last)) /** @type {HTMLElement} */ (last).focus({ preventScroll: true });
     else if (!last.isConnected || !last.checkVisibility()) home().focus({ preventScroll: true });
