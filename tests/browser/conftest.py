@@ -96,7 +96,7 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
     opened = browser.new_context(viewport={"width": 1000, "height": 800})
     opened.add_init_script(_LISTEN)
     # Playwright intercepts choosers from here on, and not only while a key or a click is on its way.
-    opened.page.on("filechooser", lambda _: None)
+    opened.on("page", lambda page: page.on("filechooser", lambda _: None))
     yield opened
     opened.close()
 
