@@ -33,9 +33,10 @@ _FOCUS = """
 
 
 def press(page: Page, key: str) -> None:
-    """One key, after which the focus is somewhere, and to be seen there."""
+    """One key, soon after which the focus is somewhere, and to be seen there."""
     page.keyboard.press(key)
-    assert page.evaluate(_FOCUS) == "", f"after {key}"
+    soon = "async () => { for (let n = 120; n && why(); n--) await new Promise(requestAnimationFrame); return why(); }"
+    assert page.evaluate(f"() => {{ const why = {_FOCUS}; return ({soon})(); }}") == "", f"after {key}"
 
 
 def tab_to(page: Page, goal: Locator, key: str = "Tab") -> None:
@@ -52,6 +53,7 @@ def tab_to(page: Page, goal: Locator, key: str = "Tab") -> None:
 def still_somewhere(page: Page) -> None:
     """A frame later, when a browser takes the focus from what has been disabled or hidden, somebody has it still."""
     page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    page.wait_for_timeout(200)
     assert page.evaluate("document.activeElement !== document.body"), "the focus is lost"
 
 
